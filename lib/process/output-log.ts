@@ -1,0 +1,50 @@
+import type { OutputEvent, OutputStream } from './process-event.js';
+import { LogCursor, StreamLog } from './stream-log.js';
+
+/** What a run remembers of both of its output streams, and in which order they came. */
+export class OutputLog {
+  readonly stdout: StreamLog = new StreamLog();
+  readonly stderr: StreamLog = new StreamLog();
+  #sequence = 0;
+  #last: OutputStream | undefined;
+
+  append(event: OutputEvent): void {
+    this[event.type].append(event.data, event.offset, {
+      sequence: this.#sequence++,
+      adjacent: this.#last === event.type,
+    });
+    this.#last = event.type;
+  }
+
+  /** Reads what is kept of both streams in the order of its arrival, and then on as it grows. */
+  cursor(from: Partial<Record<OutputStream, number>> = {}): OutputCursor {
+    return new OutputCursor(
+      new LogCursor(this.stdout, from.stdout),
+      new LogCursor(this.stderr, from.stderr),
+    );
+  }
+}
+
+/** A position in both streams of an {@link OutputLog}. */
+export class OutputCursor {
+  readonly #stdout: LogCursor;
+  readonly #stderr: LogCursor;
+
+  constructor(stdout: LogCursor, stderr: LogCursor) {
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+  }
+
+  /** The next event, or `undefined` when everything was read. */
+  next(): OutputEvent | undefined {
+    const stdout = this.#stdout.sequence ?? Infinity;
+    const stderr = this.#stderr.sequence ?? Infinity;
+    if (stdout === stderr) return undefined;
+    return stdout < stderr ? read('stdout', this.#stdout) : read('stderr', this.#stderr);
+  }
+}
+
+function read(type: OutputStream, cursor: LogCursor): OutputEvent | undefined {
+  const data = cursor.next();
+  return data && { type, data, offset: cursor.position - data.length };
+}

@@ -1,0 +1,88 @@
+import type { SchedulerLike } from 'rxjs';
+import { chunkDecoder, type Chunk } from './chunk-decoder.js';
+import type { FlowLimits, OverflowStrategy } from './flow-control.js';
+import type { ProcessControls } from './process-controls.js';
+import type { ProcessResult } from './process-result.js';
+import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkRecord, checkText } from './validate.js';
+
+/** Told once when a run is over: `(result, null)`, or `(null, error)`. */
+export type StatsCallback = (result: ProcessResult | null, error: unknown) => void;
+
+/** How a {@link Process} keeps and decodes the output of its run. */
+export interface ProcessOptions {
+  /** The run's id. Default: a random UUID. */
+  readonly id?: string;
+  /**
+   * A label of the WHATWG Encoding standard, for `stdout$`, `stdout` and the like; `'buffer'` gives bytes.
+   * Default `'utf-8'`.
+   */
+  readonly encoding?: string;
+  /** Bytes of each stream that are kept for `result()` and late subscribers. Default 16 MiB. */
+  readonly retainBytes?: number;
+  /** Bytes that an active `StreamReader` holds before it pauses the run. Default 1 MiB. */
+  readonly highWaterMark?: number;
+  /**
+   * What happens to a stream that nobody reads when `retainBytes` are kept: `'dropOldest'` forgets the oldest bytes
+   * and counts them, `'backpressure'` pauses the run until they are read, `'fail'` kills the run with an
+   * `OutputLimitError`. Default `'dropOldest'`.
+   */
+  readonly overflow?: OverflowStrategy;
+  /** Makes an exit status other than 0 a `SandboxExecutionError`. Default `false`. */
+  readonly check?: boolean;
+  /** Called exactly once when the run is over, whoever listens. What it throws does not reach the run. */
+  readonly statsCallback?: StatsCallback;
+  /** Where `durationMs` takes the time from. Default: the system's monotonic clock. */
+  readonly scheduler?: SchedulerLike;
+  /** How to reach the run beside its events; `Sandbox.exec` sets it. */
+  readonly controls?: ProcessControls;
+}
+
+/** The options with their defaults. */
+export interface ResolvedOptions<T extends Chunk> extends FlowLimits {
+  readonly encoding: string;
+  readonly check: boolean;
+  readonly statsCallback: StatsCallback | undefined;
+  readonly controls: ProcessControls | undefined;
+  now(): number;
+  /** Ties the encoding to the type of the chunks; never set. */
+  readonly chunk?: T;
+}
+
+const mebibyte = 1_048_576;
+const monotonicNow = (): number => performance.now();
+
+/** How much of each stream a process keeps when nothing else is said. */
+export const defaultRetainBytes: number = 16 * mebibyte;
+
+/** Applies the defaults to checked options. */
+export function resolveOptions<T extends Chunk>(options: ProcessOptions): ResolvedOptions<T> {
+  const { scheduler } = options;
+  return {
+    encoding: options.encoding ?? 'utf-8',
+    retainBytes: options.retainBytes ?? defaultRetainBytes,
+    highWaterMark: options.highWaterMark ?? mebibyte,
+    overflow: options.overflow ?? 'dropOldest',
+    check: options.check ?? false,
+    statsCallback: options.statsCallback,
+    controls: options.controls,
+    now: scheduler === undefined ? monotonicNow : () => scheduler.now(),
+  };
+}
+
+/** Refuses options of the wrong type or range. */
+export function checkProcessOptions(options: ProcessOptions): void {
+  checkRecord('options', options);
+  checkText('id', options.id);
+  checkEncoding(options.encoding);
+  checkInteger('retainBytes', options.retainBytes, { min: 0 });
+  checkInteger('highWaterMark', options.highWaterMark, { min: 1 });
+  checkOneOf('overflow', options.overflow, ['dropOldest', 'backpressure', 'fail']);
+  checkBoolean('check', options.check);
+  checkFunction('statsCallback', options.statsCallback);
+}
+
+function checkEncoding(encoding: string | undefined): void {
+  if (encoding === undefined) return;
+  checkText('encoding', encoding);
+  if (encoding !== 'utf-8') chunkDecoder(encoding);
+}

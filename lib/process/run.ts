@@ -1,0 +1,253 @@
+import { config, Subject, type Observable, type Observer, type Subscriber, type Subscription } from 'rxjs';
+import type { Chunk } from './chunk-decoder.js';
+import { ChunkChannel, replayEnded, terminate, type StreamEnd } from './chunk-channel.js';
+import {
+  CancelledError,
+  ConnectionLostError,
+  OutputLimitError,
+  SandboxExecutionError,
+} from './errors/errors.js';
+import { FlowControl } from './flow-control.js';
+import { OutputLog } from './output-log.js';
+import type { RunLifecycle } from './process-controls.js';
+import type { ExitEvent, OutputStream, ProcessEvent } from './process-event.js';
+import type { ResolvedOptions } from './process-options.js';
+import { ProcessResult } from './process-result.js';
+import { Settlement } from './settlement.js';
+import { StreamReader } from './stream-reader.js';
+
+/** Where a run stands. The last three are final. */
+export type ProcessState = 'starting' | 'running' | 'exited' | 'failed' | 'cancelled';
+
+/** How a run ended. */
+interface RunEnd {
+  readonly state: 'exited' | 'failed' | 'cancelled';
+  /** The exit status and the result, where they are known. */
+  readonly exit?: ExitEvent;
+  readonly result?: ProcessResult;
+  /** How `events$`, `result$` and the readers end. */
+  readonly events: StreamEnd;
+  /** How `stdout$` and `stderr$` end: the one who cancelled knows, so they complete. */
+  readonly chunks: StreamEnd;
+}
+
+/** What has been asked for of one output stream; nothing is made before. */
+interface Consumers<T extends Chunk> {
+  channel?: ChunkChannel<T>;
+  reader?: StreamReader<T>;
+}
+
+/**
+ * The one subscription to a run's events, and everything that is derived from it: what is retained, who is told,
+ * when to pause, and how it ended. {@link Process} is the handle that users hold.
+ */
+export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycle {
+  readonly settlement: Settlement<ProcessResult> = new Settlement();
+  readonly finalized: Settlement<void> = new Settlement();
+  end: RunEnd | undefined;
+  readonly #command: readonly string[];
+  readonly #options: ResolvedOptions<T>;
+  readonly #log = new OutputLog();
+  readonly #flow: FlowControl;
+  readonly #startedAt: number;
+  #stdout: Consumers<T> | undefined;
+  #stderr: Consumers<T> | undefined;
+  #subscription: Subscription | undefined;
+  #events: Subject<ProcessEvent> | undefined;
+  #states: Subject<ProcessState> | undefined;
+  #state: ProcessState = 'starting';
+  #paused = false;
+
+  constructor(command: readonly string[], options: ResolvedOptions<T>) {
+    this.#command = command;
+    this.#options = options;
+    this.#flow = new FlowControl(this.#log, options);
+    this.#startedAt = options.now();
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  start(source: Observable<ProcessEvent>): void {
+    this.#options.controls?.connect?.(this);
+    this.#subscription = source.subscribe(this);
+    if (this.end !== undefined && this.end.state !== 'exited') this.#subscription.unsubscribe();
+    if (this.#options.controls?.connect === undefined) {
+      this.#subscription.add(() => {
+        this.closed();
+      });
+    }
+  }
+
+  next(event: ProcessEvent): void {
+    if (this.end !== undefined) return;
+    this.started();
+    if (event.type === 'exit') {
+      this.#exit(event);
+      return;
+    }
+    this.#log.append(event);
+    this.#events?.next(event);
+    const consumers = event.type === 'stdout' ? this.#stdout : this.#stderr;
+    consumers?.channel?.advance();
+    consumers?.reader?.notify();
+    if (this.#flow.grown(event.type)) this.#pauseOrResume();
+    else this.#outgrown(event.type);
+  }
+
+  error(error: unknown): void {
+    const state = error instanceof CancelledError ? 'cancelled' : 'failed';
+    this.#finish({ state, events: { error }, chunks: { error } });
+  }
+
+  complete(): void {
+    if (this.end !== undefined) return;
+    this.error(new ConnectionLostError('the run ended without an exit status; its outcome is not known'));
+  }
+
+  started(): void {
+    if (this.#state === 'starting') this.#enter('running');
+  }
+
+  closed(): void {
+    this.finalized.settle({ ok: true, value: undefined });
+  }
+
+  cancel(): boolean {
+    if (this.end !== undefined) return false;
+    this.#finish({ state: 'cancelled', events: { error: new CancelledError() }, chunks: 'complete' });
+    return true;
+  }
+
+  /** Hands over what is retained in the order of its arrival, then what comes. */
+  subscribeEvents(subscriber: Subscriber<ProcessEvent>, from?: Partial<Record<OutputStream, number>>): void {
+    const cursor = this.#log.cursor(from);
+    for (let event = cursor.next(); event !== undefined && !subscriber.closed; event = cursor.next()) {
+      subscriber.next(event);
+    }
+    if (this.end === undefined) {
+      subscriber.add((this.#events ??= new Subject()).subscribe(subscriber));
+      return;
+    }
+    if (this.end.exit !== undefined) subscriber.next(this.end.exit);
+    terminate(subscriber, this.end.events);
+  }
+
+  subscribeStates(subscriber: Subscriber<ProcessState>): void {
+    subscriber.next(this.#state);
+    if (this.end !== undefined) subscriber.complete();
+    else subscriber.add((this.#states ??= new Subject()).subscribe(subscriber));
+  }
+
+  subscribeChunks(stream: OutputStream, subscriber: Subscriber<T>): void {
+    const log = this.#log[stream];
+    const { encoding } = this.#options;
+    if (this.end !== undefined) {
+      replayEnded(log, encoding, { subscriber, end: this.end.chunks });
+      return;
+    }
+    const consumers = this.#consumers(stream);
+    (consumers.channel ??= new ChunkChannel(log, encoding)).subscribe(subscriber);
+  }
+
+  reader(stream: OutputStream): StreamReader<T> {
+    return (this.#consumers(stream).reader ??= new StreamReader<T>(this.#readerSource(stream)));
+  }
+
+  #readerSource(stream: OutputStream): ConstructorParameters<typeof StreamReader<T>>[0] {
+    const run = this;
+    return {
+      log: this.#log[stream],
+      encoding: this.#options.encoding,
+      get end() {
+        return run.end?.events;
+      },
+      read: (offset) => {
+        this.#flow.read(stream, offset);
+        this.#pauseOrResume();
+      },
+      close: () => {
+        this.#flow.abandon(stream);
+        this.#pauseOrResume();
+      },
+    };
+  }
+
+  #consumers(stream: OutputStream): Consumers<T> {
+    return stream === 'stdout' ? (this.#stdout ??= {}) : (this.#stderr ??= {});
+  }
+
+  #pauseOrResume(): void {
+    if (this.#paused === this.#flow.paused || this.end !== undefined) return;
+    this.#paused = this.#flow.paused;
+    this.#options.controls?.pause?.(this.#paused);
+  }
+
+  #outgrown(stream: OutputStream): void {
+    const { retainBytes } = this.#options;
+    this.error(
+      new OutputLimitError(
+        `${stream} outgrew its retainBytes of ${retainBytes} with overflow 'fail'; read it, or raise retainBytes`,
+        retainBytes,
+      ),
+    );
+  }
+
+  #exit(exit: ExitEvent): void {
+    const { stdout, stderr } = this.#log;
+    const { encoding, check, now } = this.#options;
+    const durationMs = now() - this.#startedAt;
+    const result = new ProcessResult(this.#command, exit, { stdout, stderr, encoding, durationMs });
+    const failed = check && exit.returncode !== 0;
+    const outcome = failed ? { error: exitStatusError(result) } : 'complete';
+    this.#finish({ state: failed ? 'failed' : 'exited', exit, result, events: outcome, chunks: outcome });
+  }
+
+  /** The first end is the one that counts. */
+  #finish(end: RunEnd): void {
+    if (this.end !== undefined) return;
+    this.end = end;
+    if (end.state !== 'exited') this.#subscription?.unsubscribe();
+    this.#options.controls?.stdin?.end();
+    if (end.exit !== undefined) this.#events?.next(end.exit);
+    if (this.#events !== undefined) terminate(this.#events, end.events);
+    for (const consumers of [this.#stdout, this.#stderr]) {
+      consumers?.channel?.finish(end.chunks);
+      consumers?.reader?.notify();
+    }
+    this.#enter(end.state);
+    this.#settle(end);
+  }
+
+  #enter(state: ProcessState): void {
+    this.#state = state;
+    this.#states?.next(state);
+    if (this.end !== undefined) this.#states?.complete();
+  }
+
+  #settle({ events, result }: RunEnd): void {
+    const error = events === 'complete' ? undefined : events.error;
+    if (events === 'complete' && result !== undefined) this.settlement.settle({ ok: true, value: result });
+    else this.settlement.settle({ ok: false, error });
+    try {
+      if (events === 'complete' && result !== undefined) this.#options.statsCallback?.(result, null);
+      else this.#options.statsCallback?.(null, error);
+    } catch (thrown) {
+      // The run is not its concern; whoever set RxJS's hook for stray errors hears of it.
+      config.onUnhandledError?.(thrown);
+    }
+  }
+}
+
+/** The error of a run whose exit status `check` refused. */
+export function exitStatusError(result: ProcessResult): SandboxExecutionError {
+  const how = result.signal === undefined ? `exit status ${result.returncode}` : `signal ${result.signal}`;
+  const program = result.command[0] ?? 'the command';
+  const said = result.stderr.trimEnd().slice(-500);
+  return new SandboxExecutionError(
+    'exit_status',
+    `${program} did not succeed: ${how}${said === '' ? '' : `\n${said}`}`,
+    { result },
+  );
+}

@@ -1,0 +1,120 @@
+import {
+  from,
+  isObservable,
+  map,
+  Observable,
+  type ObservableInput,
+  type ReadableStreamLike,
+  type Subscriber,
+} from 'rxjs';
+import { SandboxValidationError } from './errors/errors.js';
+
+/** A piece of standard input on its way to a process. */
+export interface StdinWrite {
+  readonly data: Uint8Array;
+  /** Called once by the backend when it has room for more. */
+  accepted(): void;
+}
+
+/** What can be written to a process: text is encoded as UTF-8. */
+export type StdinData = string | Uint8Array;
+
+/**
+ * Where standard input comes from: the whole of it, or a source that is written as it emits. Iterables and Web
+ * streams are read only as fast as the process accepts; an Observable cannot be slowed down, and is queued.
+ */
+export type StdinSource = StdinData | ObservableInput<StdinData> | ReadableStream<StdinData>;
+
+const encoder = new TextEncoder();
+
+/** Text as UTF-8, bytes as they are. */
+export function encodeStdin(data: unknown): Uint8Array {
+  if (typeof data === 'string') return encoder.encode(data);
+  if (data instanceof Uint8Array) return data;
+  throw new SandboxValidationError(`stdin must be strings or Uint8Arrays; got ${typeof data}`);
+}
+
+/** Whether this can be given as `stdin`. */
+export function isStdinSource(source: unknown): source is StdinSource {
+  if (typeof source === 'string' || source instanceof Uint8Array || isObservable(source)) return true;
+  if (typeof source !== 'object' || source === null) return false;
+  return (
+    'getReader' in source || 'then' in source || Symbol.iterator in source || Symbol.asyncIterator in source ||
+    Symbol.observable in source
+  );
+}
+
+/** Standard input as a backend takes it: complete is EOF. */
+export function stdinFrom(source: StdinSource): Observable<StdinWrite> {
+  if (typeof source === 'string' || source instanceof Uint8Array) return stdinFrom([source]);
+  if ('getReader' in source) return pulled(() => streamPuller(source));
+  if (Symbol.asyncIterator in source) return pulled(() => iteratorPuller(source[Symbol.asyncIterator]()));
+  if (Symbol.iterator in source && !isObservable(source)) {
+    return pulled(() => iteratorPuller(source[Symbol.iterator]()));
+  }
+  return from(source).pipe(map((data) => ({ data: encodeStdin(data), accepted: ignore })));
+}
+
+function ignore(): void {
+  // An Observable cannot be told that there is room.
+}
+
+/** A source that gives one piece each time it is asked. */
+interface Puller {
+  next(): PromiseLike<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
+  stop(): void;
+}
+
+function streamPuller(stream: Pick<ReadableStream<StdinData>, 'getReader'> | ReadableStreamLike<StdinData>): Puller {
+  const reader: { read: Puller['next']; cancel?(): Promise<void> } = stream.getReader();
+  return {
+    next: () => reader.read(),
+    stop: () => {
+      reader.cancel?.().catch(ignore);
+    },
+  };
+}
+
+function iteratorPuller(iterator: Iterator<StdinData> | AsyncIterator<StdinData>): Puller {
+  return {
+    next: async () => iterator.next(),
+    stop: () => {
+      Promise.resolve(iterator.return?.()).catch(ignore);
+    },
+  };
+}
+
+/** Asks for the next piece when the last one was accepted. */
+function pulled(open: () => Puller): Observable<StdinWrite> {
+  return new Observable((subscriber: Subscriber<StdinWrite>) => {
+    const puller = open();
+    let over = false;
+    const pull = (): void => {
+      if (over) return;
+      puller.next().then(
+        ({ done, value }) => {
+          if (over) return;
+          over = done === true;
+          if (over) subscriber.complete();
+          else push(value);
+        },
+        (error: unknown) => {
+          over = true;
+          subscriber.error(error);
+        },
+      );
+    };
+    const push = (value: unknown): void => {
+      try {
+        subscriber.next({ data: encodeStdin(value), accepted: pull });
+      } catch (error) {
+        subscriber.error(error);
+      }
+    };
+    pull();
+    return () => {
+      if (!over) puller.stop();
+      over = true;
+    };
+  });
+}

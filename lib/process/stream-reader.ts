@@ -1,0 +1,161 @@
+import type { Chunk } from './chunk-decoder.js';
+import type { StreamEnd } from './chunk-channel.js';
+import { Decoding } from './decoding.js';
+import { LineSplitter } from './line-splitter.js';
+import type { StreamLog } from './stream-log.js';
+import { TextStreamDecoder } from './text-stream-decoder.js';
+
+/** The run behind a reader, as far as the reader needs it. */
+export interface ReaderSource {
+  readonly log: StreamLog;
+  readonly encoding: string;
+  /** How the stream ended; `undefined` while it goes on. */
+  readonly end: StreamEnd | undefined;
+  /** The reader has read up to this offset. */
+  read(offset: number): void;
+  /** The reader was closed. */
+  close(): void;
+}
+
+/**
+ * Reads one output stream of a process at the consumer's own pace, without loss: from its first read on, it holds at
+ * most `highWaterMark` bytes and then pauses the process itself. For one consumer.
+ *
+ * It ends where the stream ends, and throws the run's error where the run fails or is cancelled, after everything
+ * that came before. Leaving a `for await` loop closes the reader.
+ *
+ * @example
+ * ```ts
+ * import type { Sandbox } from 'sandbox-rx';
+ *
+ * declare const sandbox: Sandbox;
+ * declare function store(line: string): Promise<void>;
+ * const process = sandbox.exec(['journalctl', '-o', 'json']);
+ * for await (const line of process.stdout.lines()) await store(line); // journalctl waits for the store
+ * ```
+ */
+export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
+  readonly #source: ReaderSource;
+  #decoding: Decoding<T> | undefined;
+  #closed = false;
+  #droppedBytes = 0;
+  #waiting: Promise<IteratorResult<T, undefined>> | undefined;
+  #wake: (() => void) | undefined;
+
+  /** @internal */
+  constructor(source: ReaderSource) {
+    this.#source = source;
+  }
+
+  /** How many bytes retention had dropped before the first read. */
+  get droppedBytes(): number {
+    return this.#droppedBytes;
+  }
+
+  /** Reads until the end of the stream; leaving the loop closes the reader. */
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined, undefined> {
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.close();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  /**
+   * Reads line by line. Lines end at `\n` or `\r\n`, which are not part of them; the last one needs no terminator.
+   *
+   * @throws {@link OutputLimitError} when a line is longer than 1 MiB (1,048,576 UTF-16 code units).
+   */
+  async *lines(): AsyncGenerator<string, undefined, undefined> {
+    const splitter = new LineSplitter();
+    const decoder = new TextStreamDecoder('utf-8');
+    let found: string[] = [];
+    const collect = (line: string): void => void found.push(line);
+    for await (const chunk of this) {
+      splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), collect);
+      yield* found;
+      found = [];
+    }
+    splitter.push(decoder.end(), collect);
+    splitter.end(collect);
+    yield* found;
+    return undefined;
+  }
+
+  /** The same stream as a Web `ReadableStream`; cancelling it closes the reader. */
+  toReadableStream(): ReadableStream<T> {
+    return new ReadableStream<T>(
+      {
+        pull: async (controller) => {
+          const { done, value } = await this.#next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: () => {
+          this.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Stops reading: a pause that this reader caused is undone, and what was not read is no longer kept for it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#source.close();
+    this.notify();
+  }
+
+  /** @internal The stream grew or ended. */
+  notify(): void {
+    this.#wake?.();
+  }
+
+  #next(): Promise<IteratorResult<T, undefined>> {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return this.#poll() ?? this.#wait();
+    const next = (): Promise<IteratorResult<T, undefined>> => this.#next();
+    return waiting.then(next, next);
+  }
+
+  #wait(): Promise<IteratorResult<T, undefined>> {
+    return (this.#waiting = new Promise((resolve) => {
+      this.#wake = () => {
+        const result = this.#poll();
+        if (result === undefined) return;
+        this.#wake = undefined;
+        this.#waiting = undefined;
+        resolve(result);
+      };
+    }));
+  }
+
+  /** What can be said without waiting. */
+  #poll(): Promise<IteratorResult<T, undefined>> | undefined {
+    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
+    const decoding = (this.#decoding ??= this.#begin());
+    for (let chunk = decoding.next(); chunk !== undefined; chunk = decoding.next()) {
+      this.#source.read(decoding.position);
+      if (chunk.length > 0) return Promise.resolve({ done: false, value: chunk });
+    }
+    return this.#source.end && this.#finish(decoding, this.#source.end);
+  }
+
+  #begin(): Decoding<T> {
+    const decoding = new Decoding<T>(this.#source.log, this.#source.encoding);
+    this.#droppedBytes = this.#source.log.droppedBytes;
+    this.#source.read(decoding.position);
+    return decoding;
+  }
+
+  async #finish(decoding: Decoding<T>, end: StreamEnd): Promise<IteratorResult<T, undefined>> {
+    const rest = decoding.end();
+    if (rest.length > 0) return { done: false, value: rest };
+    this.close();
+    if (end !== 'complete') throw end.error;
+    return { done: true, value: undefined };
+  }
+}

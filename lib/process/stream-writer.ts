@@ -1,0 +1,171 @@
+import { Observable, type Subscriber } from 'rxjs';
+import { SandboxExecutionError } from './errors/errors.js';
+import { OperationRef } from './operation-ref.js';
+import { Settlement } from './settlement.js';
+import { encodeStdin, type StdinData, type StdinWrite } from './stdin.js';
+import { refuse } from './validate.js';
+
+/** How much may be on its way to the process before a write has to wait for room. */
+const maxWrites = 16;
+const maxBytes = 1_048_576;
+
+interface PendingWrite {
+  readonly data: Uint8Array;
+  readonly settlement: Settlement<void>;
+}
+
+/**
+ * Writes to the standard input of a process. Each call returns an {@link OperationRef} that settles when the data has
+ * been accepted: at most 16 writes or 1 MiB are on their way at a time, so awaiting each call keeps memory bounded.
+ *
+ * @example
+ * ```ts
+ * import type { Sandbox } from 'sandbox-rx';
+ *
+ * declare const sandbox: Sandbox;
+ * const process = sandbox.exec(['sort'], { stdin: true });
+ * await process.stdin?.writeline('b');
+ * await process.stdin?.writeline('a');
+ * await process.stdin?.close();
+ * console.log((await process).stdout); // 'a\nb\n'
+ * ```
+ */
+export class StreamWriter {
+  /** What a backend subscribes to, once. */
+  readonly #stdin$: Observable<StdinWrite>;
+  readonly #closed = new Settlement<void>();
+  #subscriber: Subscriber<StdinWrite> | undefined;
+  #waiting: PendingWrite[] = [];
+  #writesOnTheirWay = 0;
+  #bytesOnTheirWay = 0;
+  #closing = false;
+  #over = false;
+
+  /** @internal */
+  constructor() {
+    this.#stdin$ = new Observable((subscriber) => {
+      this.#subscriber = subscriber;
+      subscriber.add(() => {
+        this.end();
+      });
+      this.#flush();
+    });
+  }
+
+  /** @internal What was written, as a backend takes it. */
+  get stdin$(): Observable<StdinWrite> {
+    return this.#stdin$;
+  }
+
+  /** Settles when standard input is at EOF, or the process is over. */
+  get closed(): OperationRef<void> {
+    return new OperationRef(this.#closed, ignore);
+  }
+
+  /**
+   * Writes text, encoded as UTF-8, or bytes.
+   *
+   * @throws {@link SandboxExecutionError} at once, with reason `stdin_closed` after `close()` and `process_over` when
+   * the process is over; through the returned operation when the process ends before it took the data.
+   */
+  write(data: StdinData): OperationRef<void> {
+    return this.#enqueue(encodeStdin(data));
+  }
+
+  /**
+   * Writes a line of text and a `\n`.
+   *
+   * @param encoding - `'utf-8'` (default), `'latin1'` or `'utf-16le'`.
+   */
+  writeline(text: string, encoding: 'utf-8' | 'latin1' | 'utf-16le' = 'utf-8'): OperationRef<void> {
+    if (typeof text !== 'string') refuse('text', 'a string', text);
+    return this.#enqueue(encodeText(`${text}\n`, encoding));
+  }
+
+  /** EOF, after what was written before. May be called again. */
+  close(): OperationRef<void> {
+    this.#closing = true;
+    this.#flush();
+    return this.closed;
+  }
+
+  /** @internal The process is over: nothing more can be written. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const lost = this.#waiting;
+    this.#waiting = [];
+    for (const { settlement } of lost) settlement.settle({ ok: false, error: processOver() });
+    this.#closed.settle({ ok: true, value: undefined });
+  }
+
+  #enqueue(data: Uint8Array): OperationRef<void> {
+    if (this.#over) throw processOver();
+    if (this.#closing) {
+      throw new SandboxExecutionError('stdin_closed', 'stdin was closed; write before calling close()');
+    }
+    const settlement = new Settlement<void>();
+    this.#waiting.push({ data, settlement });
+    this.#flush();
+    return new OperationRef(settlement, () => {
+      this.#waiting = this.#waiting.filter((write) => write.settlement !== settlement);
+    });
+  }
+
+  #flush(): void {
+    while (this.#subscriber !== undefined && !this.#over && this.#hasRoom()) {
+      const write = this.#waiting.shift();
+      if (write === undefined) break;
+      this.#send(this.#subscriber, write);
+    }
+    if (this.#closing && this.#waiting.length === 0) this.#subscriber?.complete();
+  }
+
+  #send(subscriber: Subscriber<StdinWrite>, { data, settlement }: PendingWrite): void {
+    this.#writesOnTheirWay++;
+    this.#bytesOnTheirWay += data.length;
+    settlement.settle({ ok: true, value: undefined });
+    subscriber.next({
+      data,
+      accepted: () => {
+        this.#writesOnTheirWay--;
+        this.#bytesOnTheirWay -= data.length;
+        this.#flush();
+      },
+    });
+  }
+
+  #hasRoom(): boolean {
+    return this.#writesOnTheirWay < maxWrites && this.#bytesOnTheirWay < maxBytes;
+  }
+}
+
+function processOver(): SandboxExecutionError {
+  return new SandboxExecutionError('process_over', 'the process is over; nothing can be written to it');
+}
+
+function encodeText(text: string, encoding: string): Uint8Array {
+  switch (encoding) {
+    case 'utf-8':
+      return encodeStdin(text);
+    case 'latin1':
+      return Uint8Array.from(text, (character) => byteOf(character));
+    case 'utf-16le': {
+      const bytes = new Uint8Array(text.length * 2);
+      const view = new DataView(bytes.buffer);
+      for (let i = 0; i < text.length; i++) view.setUint16(i * 2, text.charCodeAt(i), true);
+      return bytes;
+    }
+    default:
+      return refuse('encoding', "'utf-8', 'latin1' or 'utf-16le'", encoding);
+  }
+}
+
+function byteOf(character: string): number {
+  const code = character.codePointAt(0) ?? 0;
+  return code <= 0xff ? code : refuse('text', 'characters that latin1 has', character);
+}
+
+function ignore(): void {
+  // Cancelling a wait for EOF changes nothing.
+}

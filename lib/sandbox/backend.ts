@@ -1,0 +1,124 @@
+import type { Observable } from 'rxjs';
+import type { RunLifecycle, WindowSize } from '../process/process-controls.js';
+import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
+import type { StdinWrite } from '../process/stdin.js';
+import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
+
+/** What a backend can do. What it cannot is refused with an `UnsupportedError` that names the capability. */
+export interface Capabilities {
+  /** A run can have a terminal, which can be resized. */
+  readonly tty: boolean;
+  /** A run can be sent signals while it is observed. */
+  readonly signals: boolean;
+  /** A run can be observed by more than the one who started it, by its id. */
+  readonly attach: boolean;
+  /** Files can be read, written, listed and removed. */
+  readonly files: boolean;
+  /** A reader that stops reading makes the process itself wait. */
+  readonly backpressure: boolean;
+  /** Sandboxes are kept from the host and from each other. */
+  readonly isolation: boolean;
+}
+
+/** A command to run, with everything checked and every default filled in. */
+export interface ExecRequest {
+  readonly sandboxId: string;
+  /** The run's id. Where a run with this id exists already, it is attached to. */
+  readonly id: string;
+  readonly command: readonly string[];
+  /** A path in the sandbox; default: the sandbox's own. */
+  readonly cwd?: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** The size of the terminal that the run gets; absent: pipes. */
+  readonly tty?: WindowSize;
+  /** `'stdout'` joins standard error to it at the source. */
+  readonly stderr: 'pipe' | 'stdout';
+  /** Standard input, to be subscribed to once the process runs and until it exits. Absent: empty. */
+  readonly stdin$?: Observable<StdinWrite>;
+  /** Whether to stop reading output. */
+  readonly paused$: Observable<boolean>;
+  /** New sizes of the terminal. */
+  readonly size$: Observable<WindowSize>;
+  readonly killSignal: string;
+  readonly killGraceMs: number;
+  readonly drainGraceMs: number;
+  /** To be told of the start, and, exactly once for each subscription, when nothing is left. */
+  readonly lifecycle: RunLifecycle;
+}
+
+/** A run to observe that somebody else started. */
+export interface AttachRequest {
+  readonly sandboxId: string;
+  readonly runId: string;
+  /** Offsets from which to observe each stream. Default: what is retained. */
+  readonly from?: Partial<Record<OutputStream, number>>;
+}
+
+/** A signal for a run. */
+export interface SignalRequest {
+  readonly sandboxId: string;
+  readonly runId: string;
+  readonly signal: string;
+}
+
+/** Which part of the main command's output to give. */
+export interface LogsRequest {
+  readonly sandboxId: string;
+  /** Go on with what is written later, to the command's end. */
+  readonly follow: boolean;
+}
+
+/** What `list` says of a file. */
+export interface FileInfo {
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'other';
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
+}
+
+/** A file in a sandbox; a relative path starts at the sandbox's home. */
+export interface FileRequest {
+  readonly sandboxId: string;
+  readonly path: string;
+}
+
+/** The files of sandboxes. All errors are `SandboxFileError`s. */
+export interface BackendFiles {
+  /** The contents, from the first byte on, read no faster than `paused$` allows. */
+  read(request: FileRequest & { readonly paused$: Observable<boolean> }): Observable<Uint8Array>;
+  /** Makes or replaces a file, and the directories above it; completes when it is written. */
+  write(request: FileRequest & { readonly data$: Observable<StdinWrite> }): Observable<never>;
+  /** What a directory holds, without `.` and `..`. */
+  list(request: FileRequest): Observable<FileInfo>;
+  /** Removes a file or, with `recursive`, a directory and all in it. */
+  remove(request: FileRequest & { readonly recursive: boolean }): Observable<never>;
+}
+
+/**
+ * Where sandboxes run. Everything is a cold Observable: nothing happens before it is subscribed to.
+ *
+ * `spec/contract/` holds what each method promises; a backend is done when it passes. The suite is exported from
+ * `sandbox-rx/testing` for those who write their own.
+ */
+export interface SandboxBackend {
+  /** A word for messages, such as `local`. */
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** Makes a sandbox and emits it when it is running. Unsubscribing before that undoes it. */
+  create(spec: SandboxSpec): Observable<SandboxInfo>;
+  get(sandboxId: string): Observable<SandboxInfo>;
+  /** Emits the sandboxes there are, oldest first, and completes. */
+  list(filter: SandboxFilter): Observable<SandboxInfo>;
+  /** Emits the sandboxes there are, then each one that changes; `status: 'deleted'` is a sandbox's last. */
+  watch(filter: SandboxFilter): Observable<SandboxInfo>;
+  /** Ends all runs; the sandbox can still be asked for its status and logs. */
+  stop(sandboxId: string): Observable<SandboxInfo>;
+  /** Ends all runs and removes everything. Completes when nothing is left. */
+  delete(sandboxId: string): Observable<never>;
+  exec(request: ExecRequest): Observable<ProcessEvent>;
+  attach(request: AttachRequest): Observable<ProcessEvent>;
+  /** Completes when the signal was sent. */
+  signal(request: SignalRequest): Observable<never>;
+  logs(request: LogsRequest): Observable<OutputEvent>;
+  readonly files: BackendFiles;
+}

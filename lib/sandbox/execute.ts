@@ -1,0 +1,127 @@
+import {
+  catchError,
+  defer,
+  NEVER,
+  Observable,
+  Subject,
+  throwError,
+  timer,
+  mergeMap,
+  type MonoTypeOperatorFunction,
+} from 'rxjs';
+import { check } from '../operators/result.js';
+import { CancelledError, SandboxTimeoutError } from '../process/errors/errors.js';
+import { newId } from '../process/new-id.js';
+import type { RunLifecycle } from '../process/process-controls.js';
+import type { ProcessEvent } from '../process/process-event.js';
+import { stdinFrom, type StdinWrite } from '../process/stdin.js';
+import type { ExecRequest, SandboxBackend } from './backend.js';
+import type { RunOptions } from './exec-options.js';
+import type { RunControls } from './run-controls.js';
+
+/** A command for a sandbox, with checked options. */
+export interface Execution {
+  readonly backend: SandboxBackend;
+  readonly sandboxId: string;
+  readonly command: readonly string[];
+  readonly options: RunOptions;
+  /** Those of the handle, where there is one. */
+  readonly controls?: RunControls;
+}
+
+const defaultSize = { rows: 24, cols: 80 };
+const noLifecycle: RunLifecycle = { started: ignore, closed: ignore };
+
+/** The cold run: each subscription starts the command, with its time limit, its abort signal and its input. */
+export function execute(execution: Execution): Observable<ProcessEvent> {
+  const { backend, command, options } = execution;
+  return defer(() => {
+    const limits: Observable<never>[] = [];
+    const stdinFailure = new Subject<never>();
+    if (options.stdin !== undefined) limits.push(stdinFailure);
+    const request = requestOf(execution, stdinFailure);
+    const { id: runId, sandboxId } = request;
+    if (options.signal !== undefined) limits.push(aborted(options.signal, { runId, sandboxId }));
+    if (options.timeoutMs !== undefined) limits.push(timedOut(options, { runId, sandboxId }));
+    const run$ = backend.exec(request);
+    const limited$ = limits.length === 0 ? run$ : run$.pipe(failOn(...limits));
+    return options.check && !execution.controls ? limited$.pipe(check({ command })) : limited$;
+  });
+}
+
+function requestOf({ sandboxId, command, options, controls }: Execution, failure: Subject<never>): ExecRequest {
+  const { cwd, tty } = options;
+  const stdin$ = controls?.stdin?.stdin$ ?? stdinOf(options, failure);
+  return {
+    sandboxId,
+    id: options.id ?? newId(),
+    command,
+    env: options.env ?? {},
+    stderr: options.stderr ?? 'pipe',
+    paused$: controls?.paused$ ?? NEVER,
+    size$: controls?.size$ ?? NEVER,
+    killSignal: options.killSignal ?? 'SIGTERM',
+    killGraceMs: options.killGraceMs ?? 2000,
+    drainGraceMs: options.drainGraceMs ?? 200,
+    lifecycle: controls ?? noLifecycle,
+    ...(cwd !== undefined && { cwd }),
+    ...(stdin$ !== undefined && { stdin$ }),
+    ...(tty && { tty: tty === true ? defaultSize : tty }),
+  };
+}
+
+/** Input whose error is told to the run, not to the backend. */
+function stdinOf({ stdin }: RunOptions, failure: Subject<never>): Observable<StdinWrite> | undefined {
+  if (stdin === undefined) return undefined;
+  return defer(() => stdinFrom(stdin)).pipe(
+    catchError((error: unknown) => {
+      failure.error(error);
+      return NEVER;
+    }),
+  );
+}
+
+type RunIds = Readonly<Record<'runId' | 'sandboxId', string>>;
+
+function aborted(signal: AbortSignal, ids: RunIds): Observable<never> {
+  return new Observable((subscriber) => {
+    const abort = (): void => {
+      subscriber.error(new CancelledError('the run was aborted', { cause: signal.reason, ...ids }));
+    };
+    if (signal.aborted) {
+      abort();
+      return undefined;
+    }
+    signal.addEventListener('abort', abort);
+    return () => {
+      signal.removeEventListener('abort', abort);
+    };
+  });
+}
+
+function timedOut({ timeoutMs = 0, scheduler }: RunOptions, ids: RunIds): Observable<never> {
+  return timer(timeoutMs, scheduler).pipe(
+    mergeMap(() => throwError(() => new SandboxTimeoutError(timeoutMs, ids))),
+  );
+}
+
+/** Errors as soon as one of `failures` does; unlike `merge`, it costs nothing per value and ends with the source. */
+function failOn<T>(...failures: readonly Observable<never>[]): MonoTypeOperatorFunction<T> {
+  return (source) =>
+    new Observable((subscriber) => {
+      for (const failure of failures) {
+        subscriber.add(
+          failure.subscribe({
+            error: (error: unknown) => {
+              subscriber.error(error);
+            },
+          }),
+        );
+      }
+      if (!subscriber.closed) source.subscribe(subscriber);
+    });
+}
+
+function ignore(): void {
+  // A run without a handle has nobody to tell.
+}

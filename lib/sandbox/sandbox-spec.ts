@@ -1,0 +1,106 @@
+import { checkCommand, checkEnv, checkInteger, checkOneOf, checkRecord, checkText, maxTimerMs, refuse } from '../process/validate.js';
+
+/** Bounds on what a sandbox may use. A backend that cannot hold one refuses it. */
+export interface SandboxLimits {
+  /** Memory, in bytes: of the whole sandbox where the backend can bound that, otherwise of each of its processes. */
+  readonly memoryBytes?: number;
+  /** Processes and threads at one time. */
+  readonly processes?: number;
+  /** Open files of each process. */
+  readonly openFiles?: number;
+  /** Processor time of each process, in seconds; past it, the process is killed. */
+  readonly cpuSeconds?: number;
+  /** Size of the home directory, and of `/tmp`, in bytes each. */
+  readonly homeBytes?: number;
+}
+
+/** What a sandbox shall be. Every field has a default. */
+export interface SandboxSpec {
+  /** The sandbox's id: letters, digits, `.`, `_` and `-`, at most 128. Default: made by the backend. */
+  readonly id?: string;
+  /** The main command: the sandbox ends with it, and `logs$` shows its output. Default: none; it runs until stopped. */
+  readonly command?: readonly string[];
+  /** Environment of every command in the sandbox. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Directory in which commands start. Default: the sandbox's home. */
+  readonly cwd?: string;
+  /** Words to find it by. */
+  readonly tags?: readonly string[];
+  /** End the sandbox after this time, in milliseconds. Default: it has no end of its own. */
+  readonly lifetimeMs?: number;
+  /** Bounds on what it may use. */
+  readonly limits?: SandboxLimits;
+  /** `'none'`: loopback only; `'host'`: the network of the machine. Default `'none'` where there is isolation. */
+  readonly network?: 'none' | 'host';
+}
+
+/** Where a sandbox stands. All but `running` are final. */
+export type SandboxStatus = 'running' | 'completed' | 'failed' | 'stopped' | 'deleted';
+
+/** What is known of a sandbox. */
+export interface SandboxInfo {
+  readonly id: string;
+  /**
+   * `completed` and `failed`: its main command ended with status 0, or otherwise; `stopped`: somebody stopped it, its
+   * lifetime was over, or it died.
+   */
+  readonly status: SandboxStatus;
+  readonly tags: readonly string[];
+  readonly createdAtMs: number;
+  /** Exit status of the main command, when it has ended. */
+  readonly returncode?: number;
+  /** Why it is not running, in words. */
+  readonly reason?: string;
+}
+
+/** Which sandboxes to list. */
+export interface SandboxFilter {
+  /** Only those that have all of these tags. */
+  readonly tags?: readonly string[];
+  /** Only those that stand so. */
+  readonly status?: SandboxStatus;
+}
+
+/** Whether a sandbox is one of those that were asked for. */
+export function matches(info: SandboxInfo, filter: SandboxFilter): boolean {
+  if (filter.status !== undefined && info.status !== filter.status) return false;
+  return (filter.tags ?? []).every((tag) => info.tags.includes(tag));
+}
+
+/** Refuses a spec of the wrong type or range. */
+export function checkSpec(spec: SandboxSpec): void {
+  checkRecord('spec', spec);
+  checkText('id', spec.id);
+  if (spec.id !== undefined && !/^[\w.-]{1,128}$/.test(spec.id)) {
+    refuse('id', "1 to 128 letters, digits, '.', '_' or '-'", spec.id);
+  }
+  if (spec.command !== undefined) checkCommand(spec.command);
+  checkEnv('env', spec.env);
+  checkText('cwd', spec.cwd);
+  checkTags(spec.tags);
+  checkInteger('lifetimeMs', spec.lifetimeMs, { min: 1, max: maxTimerMs });
+  checkOneOf('network', spec.network, ['none', 'host']);
+  if (spec.limits !== undefined) checkLimits(spec.limits);
+}
+
+/** Refuses a filter of the wrong type. */
+export function checkFilter(filter: SandboxFilter): void {
+  checkRecord('filter', filter);
+  checkTags(filter.tags);
+  checkOneOf('status', filter.status, ['running', 'completed', 'failed', 'stopped', 'deleted']);
+}
+
+function checkTags(tags: unknown): void {
+  if (tags === undefined) return;
+  if (!Array.isArray(tags)) refuse('tags', 'an array of strings', tags);
+  for (const [index, tag] of tags.entries()) checkText(`tags[${index}]`, tag ?? null);
+}
+
+function checkLimits(limits: SandboxLimits): void {
+  checkRecord('limits', limits);
+  checkInteger('limits.memoryBytes', limits.memoryBytes, { min: 1_048_576 });
+  checkInteger('limits.processes', limits.processes, { min: 1, max: 4_194_304 });
+  checkInteger('limits.openFiles', limits.openFiles, { min: 8, max: 1_048_576 });
+  checkInteger('limits.cpuSeconds', limits.cpuSeconds, { min: 1 });
+  checkInteger('limits.homeBytes', limits.homeBytes, { min: 4096 });
+}
