@@ -1,1 +1,64 @@
+export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
+export { decode } from './operators/decode.js';
+export { lines, type LinesConfig } from './operators/lines.js';
+export { ndjson } from './operators/ndjson.js';
+export { stderr, stdout } from './operators/output.js';
+export { check, toResult, type ResultConfig } from './operators/result.js';
+export type { Chunk } from './process/chunk-decoder.js';
+export {
+  CancelledError,
+  ConnectionLostError,
+  OutputLimitError,
+  SandboxExecutionError,
+  SandboxFileError,
+  SandboxNotFoundError,
+  SandboxTimeoutError,
+  SandboxValidationError,
+  TimeoutError,
+  UnsupportedError,
+  type ExecutionFailure,
+  type FileFailure,
+} from './process/errors/errors.js';
+export {
+  SandboxError,
+  type SandboxErrorCode,
+  type SandboxErrorDetails,
+} from './process/errors/sandbox-error.js';
+export type { OverflowStrategy } from './process/flow-control.js';
+export { OperationRef, type WaitOptions } from './process/operation-ref.js';
+export type { ProcessControls, RunLifecycle, WindowSize } from './process/process-controls.js';
+export type {
+  ExitEvent,
+  OutputEvent,
+  OutputStream,
+  ProcessEvent,
+} from './process/process-event.js';
+export type { ProcessOptions, StatsCallback } from './process/process-options.js';
+export { ProcessResult } from './process/process-result.js';
 export { Process } from './process/process.js';
+export type { ProcessState } from './process/run.js';
+export type { StdinData, StdinSource, StdinWrite } from './process/stdin.js';
+export { StreamReader } from './process/stream-reader.js';
+export { StreamWriter } from './process/stream-writer.js';
+export type {
+  AttachRequest,
+  BackendFiles,
+  Capabilities,
+  ExecRequest,
+  FileInfo,
+  FileRequest,
+  LogsRequest,
+  SandboxBackend,
+  SignalRequest,
+} from './sandbox/backend.js';
+export type { ExecOptions, RunOptions } from './sandbox/exec-options.js';
+export { SandboxClient } from './sandbox/sandbox-client.js';
+export { SandboxFiles } from './sandbox/sandbox-files.js';
+export type {
+  SandboxFilter,
+  SandboxInfo,
+  SandboxLimits,
+  SandboxSpec,
+  SandboxStatus,
+} from './sandbox/sandbox-spec.js';
+export { Sandbox, type AttachOptions, type ShellOptions } from './sandbox/sandbox.js';

@@ -1,5 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
-import { chunkDecoder, type Chunk } from './chunk-decoder.js';
+import { chunkDecoder } from './chunk-decoder.js';
 import type { FlowLimits, OverflowStrategy } from './flow-control.js';
 import type { ProcessControls } from './process-controls.js';
 import type { ProcessResult } from './process-result.js';
@@ -38,14 +38,12 @@ export interface ProcessOptions {
 }
 
 /** The options with their defaults. */
-export interface ResolvedOptions<T extends Chunk> extends FlowLimits {
+export interface ResolvedOptions extends FlowLimits {
   readonly encoding: string;
   readonly check: boolean;
   readonly statsCallback: StatsCallback | undefined;
   readonly controls: ProcessControls | undefined;
   now(): number;
-  /** Ties the encoding to the type of the chunks; never set. */
-  readonly chunk?: T;
 }
 
 const mebibyte = 1_048_576;
@@ -55,7 +53,7 @@ const monotonicNow = (): number => performance.now();
 export const defaultRetainBytes: number = 16 * mebibyte;
 
 /** Applies the defaults to checked options. */
-export function resolveOptions<T extends Chunk>(options: ProcessOptions): ResolvedOptions<T> {
+export function resolveOptions(options: ProcessOptions): ResolvedOptions {
   const { scheduler } = options;
   return {
     encoding: options.encoding ?? 'utf-8',

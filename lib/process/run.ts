@@ -46,7 +46,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   readonly finalized: Settlement<void> = new Settlement();
   end: RunEnd | undefined;
   readonly #command: readonly string[];
-  readonly #options: ResolvedOptions<T>;
+  readonly #options: ResolvedOptions;
   readonly #log = new OutputLog();
   readonly #flow: FlowControl;
   readonly #startedAt: number;
@@ -58,7 +58,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   #state: ProcessState = 'starting';
   #paused = false;
 
-  constructor(command: readonly string[], options: ResolvedOptions<T>) {
+  constructor(command: readonly string[], options: ResolvedOptions) {
     this.#command = command;
     this.#options = options;
     this.#flow = new FlowControl(this.#log, options);

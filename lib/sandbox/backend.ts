@@ -25,6 +25,8 @@ export interface ExecRequest {
   readonly sandboxId: string;
   /** The run's id. Where a run with this id exists already, it is attached to. */
   readonly id: string;
+  /** The caller chose the id, so the run can be found by it after its end too. */
+  readonly keep: boolean;
   readonly command: readonly string[];
   /** A path in the sandbox; default: the sandbox's own. */
   readonly cwd?: string;

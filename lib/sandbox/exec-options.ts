@@ -48,13 +48,17 @@ export interface RunOptions {
 
 /** How a command is run, and how its {@link Process} keeps the output. */
 export interface ExecOptions
-  extends Omit<RunOptions, 'stdin'>, Omit<ProcessOptions, 'controls' | 'id' | 'check' | 'scheduler'> {
+  extends
+    Omit<RunOptions, 'stdin'>,
+    Omit<ProcessOptions, 'controls' | 'id' | 'check' | 'scheduler'> {
   /** As in {@link RunOptions}, or `true` for a `StreamWriter` as `process.stdin`. Default: empty. */
   readonly stdin?: StdinSource | boolean;
 }
 
 /** Refuses options of the wrong type or range. */
-export function checkRunOptions(options: Omit<RunOptions, 'stdin'> & { readonly stdin?: unknown }): void {
+export function checkRunOptions(
+  options: Omit<RunOptions, 'stdin'> & { readonly stdin?: unknown },
+): void {
   checkRecord('options', options);
   checkText('id', options.id);
   if (options.id === '') refuse('id', 'not empty', '');
@@ -64,7 +68,11 @@ export function checkRunOptions(options: Omit<RunOptions, 'stdin'> & { readonly 
   checkInteger('timeoutMs', options.timeoutMs, { min: 1, max: maxTimerMs });
   checkBoolean('check', options.check);
   if (options.stdin !== undefined && !isStdinSource(options.stdin)) {
-    refuse('stdin', 'a string, a Uint8Array, an Observable, an iterable or a Web stream', options.stdin);
+    refuse(
+      'stdin',
+      'a string, a Uint8Array, an Observable, an iterable or a Web stream',
+      options.stdin,
+    );
   }
   checkOneOf('stderr', options.stderr, ['pipe', 'stdout']);
   checkTty(options.tty);

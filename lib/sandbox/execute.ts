@@ -37,7 +37,7 @@ export function execute(execution: Execution): Observable<ProcessEvent> {
   const { backend, command, options } = execution;
   return defer(() => {
     const limits: Observable<never>[] = [];
-    const stdinFailure = new Subject<never>();
+    const stdinFailure: Subject<never> = new Subject();
     if (options.stdin !== undefined) limits.push(stdinFailure);
     const request = requestOf(execution, stdinFailure);
     const { id: runId, sandboxId } = request;
@@ -49,12 +49,16 @@ export function execute(execution: Execution): Observable<ProcessEvent> {
   });
 }
 
-function requestOf({ sandboxId, command, options, controls }: Execution, failure: Subject<never>): ExecRequest {
+function requestOf(
+  { sandboxId, command, options, controls }: Execution,
+  failure: Subject<never>,
+): ExecRequest {
   const { cwd, tty } = options;
   const stdin$ = controls?.stdin?.stdin$ ?? stdinOf(options, failure);
   return {
     sandboxId,
     id: options.id ?? newId(),
+    keep: options.id !== undefined,
     command,
     env: options.env ?? {},
     stderr: options.stderr ?? 'pipe',
@@ -71,7 +75,10 @@ function requestOf({ sandboxId, command, options, controls }: Execution, failure
 }
 
 /** Input whose error is told to the run, not to the backend. */
-function stdinOf({ stdin }: RunOptions, failure: Subject<never>): Observable<StdinWrite> | undefined {
+function stdinOf(
+  { stdin }: RunOptions,
+  failure: Subject<never>,
+): Observable<StdinWrite> | undefined {
   if (stdin === undefined) return undefined;
   return defer(() => stdinFrom(stdin)).pipe(
     catchError((error: unknown) => {

@@ -10,7 +10,7 @@ export class RunControls implements ProcessControls, RunLifecycle {
   readonly resize?: (size: WindowSize) => void;
   readonly #sendSignal: (signal: string) => Observable<never>;
   readonly #paused = new BehaviorSubject(false);
-  readonly #size = new Subject<WindowSize>();
+  readonly #size: Subject<WindowSize> = new Subject();
   #lifecycle: RunLifecycle | undefined;
 
   constructor(
@@ -19,7 +19,7 @@ export class RunControls implements ProcessControls, RunLifecycle {
   ) {
     this.#sendSignal = sendSignal;
     if (wants.stdin) this.stdin = new StreamWriter();
-    if (wants.tty) this.resize = (size) => void this.#size.next(size);
+    if (wants.tty) this.resize = (size) => this.#size.next(size);
   }
 
   get paused$(): Observable<boolean> {

@@ -19,8 +19,8 @@ export interface RegisteredRun {
 
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
 export class RunRegistry {
-  readonly #runs = new Map<string, Process>();
-  readonly #ended: string[] = [];
+  readonly #runs: Map<string, Process> = new Map();
+  readonly #endedIds: string[] = [];
 
   /**
    * Starts the run for the first subscriber of its id, whose unsubscribing ends it; later ones only observe.
@@ -32,28 +32,26 @@ export class RunRegistry {
         known.events$.subscribe(subscriber);
         return undefined;
       }
-      const process = new Process(run.source$, run.command, { id: run.id, retainBytes });
-      this.#runs.set(run.id, process);
-      subscriber.add(() => {
-        process.cancel();
+      const statsCallback = (): void => {
+        this.#ended(run);
+      };
+      const process = new Process(run.source$, run.command, {
+        id: run.id,
+        retainBytes,
+        statsCallback,
       });
-      process.result$.subscribe({
-        next: () => {
-          this.#ends(run);
-        },
-        error: () => {
-          this.#ends(run);
-        },
-      });
+      const over = process.state !== 'starting' && process.state !== 'running';
+      if (run.keep || !over) this.#runs.set(run.id, process);
       process.events$.subscribe(subscriber);
-      return undefined;
+      return () => process.cancel();
     });
   }
 
   attach(id: string, from?: Partial<Record<OutputStream, number>>): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
       const known = this.#runs.get(id);
-      if (known === undefined) subscriber.error(new SandboxNotFoundError(`there is no run ${id}`, { runId: id }));
+      if (known === undefined)
+        subscriber.error(new SandboxNotFoundError(`there is no run ${id}`, { runId: id }));
       else known.eventsFrom(from).subscribe(subscriber);
     });
   }
@@ -62,13 +60,13 @@ export class RunRegistry {
     return this.#runs.has(id);
   }
 
-  #ends({ id, keep }: RegisteredRun): void {
+  #ended({ id, keep }: RegisteredRun): void {
     if (!keep) {
       this.#runs.delete(id);
       return;
     }
-    this.#ended.push(id);
-    const oldest = this.#ended.length > keptEndedRuns ? this.#ended.shift() : undefined;
+    this.#endedIds.push(id);
+    const oldest = this.#endedIds.length > keptEndedRuns ? this.#endedIds.shift() : undefined;
     if (oldest !== undefined) this.#runs.delete(oldest);
   }
 }

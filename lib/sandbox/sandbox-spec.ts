@@ -1,4 +1,13 @@
-import { checkCommand, checkEnv, checkInteger, checkOneOf, checkRecord, checkText, maxTimerMs, refuse } from '../process/validate.js';
+import {
+  checkCommand,
+  checkEnv,
+  checkInteger,
+  checkOneOf,
+  checkRecord,
+  checkText,
+  maxTimerMs,
+  refuse,
+} from '../process/validate.js';
 
 /** Bounds on what a sandbox may use. A backend that cannot hold one refuses it. */
 export interface SandboxLimits {

@@ -1,0 +1,17 @@
+import type { Observable } from 'rxjs';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import type { Launch, LiveRun } from './child-run.js';
+
+/** A local sandbox: a long-lived keeper process that is the sandbox, and how to start commands in it. */
+export interface LocalBox {
+  /** Prefix of the marks that its runs carry. */
+  readonly mark: string;
+  /** Runs that are going on, by id. */
+  readonly live: Map<string, LiveRun>;
+  /** How to start this command. */
+  launch(request: ExecRequest): Launch;
+  /** Emits why, when the sandbox ends by itself. */
+  readonly died$: Observable<string>;
+  /** Ends everything and completes when nothing is left. May be asked again. */
+  readonly close$: Observable<never>;
+}

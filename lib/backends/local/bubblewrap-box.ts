@@ -1,0 +1,178 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { resolve } from 'node:path/posix';
+import { Observable } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { newId } from '../../process/new-id.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { LocalBox } from './box.js';
+import { enclosureArguments, sandboxHome, viewArguments, type Mount } from './bubblewrap-arguments.js';
+import type { Launch, LiveRun } from './child-run.js';
+import { Keeper } from './keeper.js';
+import { guardedEnv, launchArguments, terminalArguments, terminalEnv } from './launch-script.js';
+import { limitWords } from './limits.js';
+import { childrenOf, runVariable } from './process-tree.js';
+import { onlyThese } from './stdio.js';
+import { needTool } from './tools.js';
+
+/** Says that the sandbox is ready, and ends with its input: then the kernel ends everything in the sandbox. */
+const keeperScript = 'echo ready; read -r line';
+
+/** Processes of one sandbox when nothing else is said: enough to build with, too few to hurt the host. */
+const defaultProcesses = 1024;
+
+const defaultEnv = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: sandboxHome,
+  USER: 'root',
+  LANG: 'C.UTF-8',
+};
+
+/** User ids of sandboxes when this program is real root; the range is assigned to nobody. */
+const firstUid = 0x7ffe_0000;
+const uids = 0xffff;
+let nextUid = Math.floor(Math.random() * uids);
+
+/** A user who is nobody else's, so that root inside is never root of the host. */
+function unprivilegedUser(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  nextUid = (nextUid + 1) % uids;
+  return { uid: firstUid + nextUid, gid: firstUid + nextUid };
+}
+
+/**
+ * A bubblewrap container that commands join. It has no user namespace of bubblewrap's own, which would be a nested one
+ * that an ordinary user cannot join: `unshare` makes it, and `nsenter` enters it.
+ *
+ * @see {@link https://man7.org/linux/man-pages/man7/user_namespaces.7.html | user_namespaces(7)}
+ */
+export function openBubblewrapBox(spec: SandboxSpec, mounts: readonly Mount[]): Observable<LocalBox> {
+  return new Observable((subscriber) => {
+    const user = unprivilegedUser();
+    const child = startBubblewrap(spec, mounts, user);
+    let init: number | undefined;
+    const keeper = new Keeper(child, () => {
+      endEverything(child, init);
+    });
+    subscriber.add(() => {
+      if (init === undefined) keeper.close$.subscribe();
+    });
+    awaitReady(child).then(
+      (pid) => {
+        if (subscriber.closed) return;
+        init = pid;
+        keeper.ready();
+        subscriber.next(new BubblewrapBox(spec, { init, user, keeper }));
+        subscriber.complete();
+      },
+      (error: unknown) => {
+        subscriber.error(error);
+      },
+    );
+  });
+}
+
+function startBubblewrap(spec: SandboxSpec, mounts: readonly Mount[], user: { uid?: number; gid?: number }): ChildProcess {
+  const bwrap = needTool('bwrap', 'bubblewrap');
+  const view = viewArguments(spec, mounts);
+  return spawn(
+    needTool('unshare', 'util-linux'),
+    ['--user', '--map-root-user', bwrap, ...enclosureArguments(spec), ...view, '/bin/sh', '-c', keeperScript],
+    { stdio: onlyThese(['pipe', 'pipe', 'pipe'], true), cwd: '/', detached: true, env: { LC_ALL: 'C' }, ...user },
+  );
+}
+
+/** Ending the first process of a PID namespace ends all in it before it is itself gone. */
+function endEverything(child: ChildProcess, init: number | undefined): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (init === undefined) child.kill('SIGKILL');
+  else process.kill(init, 'SIGKILL');
+}
+
+/**
+ * The process id of the sandbox's init, as the host sees it, when the sandbox is ready. It is `bwrap`'s only child;
+ * `--info-fd` would tell it too, but leaves a `bwrap` behind when nobody is there any more to be told.
+ */
+async function awaitReady(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stdout?.once('data', () => {
+      const init = childrenOf(child.pid ?? 0)[0];
+      if (init === undefined) reject(unavailable('its first process has ended'));
+      else resolve(init);
+    });
+    child.stderr?.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+    child.once('error', (cause) => {
+      reject(unavailable(cause.message, cause));
+    });
+    child.once('close', () => {
+      reject(unavailable(said.trim()));
+    });
+  });
+}
+
+function unavailable(said: string, cause?: unknown): SandboxError {
+  return new SandboxError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `bubblewrap could not make a sandbox here: ${said || 'it gave no reason'}. Unprivileged user namespaces have to be` +
+      ` allowed (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0; in a container, a` +
+      ` seccomp profile that permits unshare). To run trusted commands without isolation: isolation: 'none'`,
+    { cause },
+  );
+}
+
+class BubblewrapBox implements LocalBox {
+  readonly mark: string = newId();
+  readonly live: Map<string, LiveRun> = new Map();
+  readonly died$: Observable<string>;
+  readonly close$: Observable<never>;
+  readonly #spec: SandboxSpec;
+  readonly #user: { uid?: number; gid?: number };
+  /** What enters the sandbox and gives up every privilege there. */
+  readonly #enter: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #limits: string;
+
+  constructor(
+    spec: SandboxSpec,
+    { init, user, keeper }: { readonly init: number; readonly user: { uid?: number }; readonly keeper: Keeper },
+  ) {
+    this.#spec = spec;
+    this.#user = user;
+    this.#enter = enterArguments(spec, init);
+    this.#env = { ...defaultEnv, ...spec.env };
+    this.#limits = limitWords({ processes: defaultProcesses, ...spec.limits });
+    this.died$ = keeper.died$;
+    this.close$ = keeper.close$;
+  }
+
+  launch(request: ExecRequest): Launch {
+    const mark = `${this.mark}/${newId()}`;
+    const { env, variables } = guardedEnv({
+      ...terminalEnv(request),
+      ...this.#env,
+      ...request.env,
+      [runVariable]: mark,
+    });
+    const launch = launchArguments({
+      home: sandboxHome,
+      cwd: resolve(sandboxHome, this.#spec.cwd ?? '.', request.cwd ?? '.'),
+      join: request.stderr === 'stdout' && request.tty === undefined,
+      variables,
+      limits: this.#limits,
+      command: request.command,
+    });
+    const [file = '', ...args] = [...terminalArguments(request.tty), ...this.#enter, '/bin/sh', ...launch];
+    return { file, args, env, cwd: '/', mark, reports: true, isHelper: true, ...this.#user };
+  }
+}
+
+function enterArguments({ network = 'none' }: SandboxSpec, init: number): readonly string[] {
+  const namespaces = ['-m', '-p', '-i', '-u', ...(network === 'none' ? ['-n'] : [])];
+  return [
+    ...[needTool('nsenter', 'util-linux'), '-t', String(init), '--user', '--preserve-credentials', ...namespaces, '--'],
+    ...[needTool('setpriv', 'util-linux'), '--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs', '--'],
+  ];
+}

@@ -1,0 +1,282 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { Readable, type Writable } from 'node:stream';
+import { EMPTY, Observable, Subscription, type Subscriber } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { OutputStream, ProcessEvent } from '../../process/process-event.js';
+import type { StdinWrite } from '../../process/stdin.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import { DrainClock } from './drain.js';
+import { endTree } from './process-tree.js';
+import { signalNumber } from './signals.js';
+import { spawnFailure, startFailure } from './start-failure.js';
+import { onlyThese, pipes, terminal, type RunStdio } from './stdio.js';
+
+/** How to start one run. */
+export interface Launch {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** The launch script runs first, and tells on fd 3 when the command cannot be started. */
+  readonly reports: boolean;
+  /** Value of the run's mark in its environment. */
+  readonly mark: string;
+  /** The started process only waits for the command in the sandbox. */
+  readonly isHelper: boolean;
+}
+
+/** From a process's end to the point where its terminal has nothing more to give. */
+const terminalIdleMs = 30;
+
+/** A run that is going on: what a signal is sent to. */
+export interface LiveRun {
+  readonly pid: number | undefined;
+  readonly isHelper: boolean;
+}
+
+/** One run of a command as a child process: cold, drained before its exit is told, ended with its whole tree. */
+export function runChild(
+  request: ExecRequest,
+  launch: () => Launch,
+  live: Map<string, LiveRun>,
+): Observable<ProcessEvent> {
+  return new Observable((subscriber) => {
+    const run = new ChildRun(subscriber, request, launch());
+    live.set(request.id, run);
+    run.start();
+    return () => {
+      live.delete(request.id);
+      run.end();
+    };
+  });
+}
+
+class ChildRun implements LiveRun {
+  readonly isHelper: boolean;
+  readonly #subscriber: Subscriber<ProcessEvent>;
+  readonly #request: ExecRequest;
+  readonly #launch: Launch;
+  readonly #flow = new Subscription();
+  #input: Subscription | undefined;
+  #child: ChildProcess | undefined;
+  #stdio: RunStdio | undefined;
+  #outputs: readonly Readable[] = [];
+  #openOutputs = 0;
+  #paused = false;
+  #drain: DrainClock | undefined;
+  #exit: Exit | undefined;
+  /** Why the command did not start, as the launch script told it. */
+  #failure = '';
+  /** The end has been told; there is nothing left to kill. */
+  #over = false;
+
+  constructor(subscriber: Subscriber<ProcessEvent>, request: ExecRequest, launch: Launch) {
+    this.#subscriber = subscriber;
+    this.#request = request;
+    this.#launch = launch;
+    this.isHelper = launch.isHelper;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  start(): void {
+    try {
+      const child = (this.#child = this.#spawn());
+      child.once('error', (cause) => {
+        if (child.pid === undefined) this.#fail(spawnFailure(cause, this.#request, this.#launch.cwd));
+      });
+      if (child.pid === undefined) return;
+      this.#observe(child);
+    } catch (error) {
+      const known = error instanceof SandboxError;
+      this.#fail(known ? error : spawnFailure(error, this.#request, this.#launch.cwd));
+      return;
+    }
+    this.#request.lifecycle.started();
+    this.#connectInputs(this.#child);
+  }
+
+  /** Releases everything, and ends the process tree where it has not ended by itself. */
+  end(): void {
+    this.#input?.unsubscribe();
+    this.#flow.unsubscribe();
+    this.#drain?.stop();
+    for (const output of this.#outputs) output.destroy();
+    const { pid } = this;
+    if (this.#over || pid === undefined) this.#close();
+    else this.#endTree(pid);
+  }
+
+  #spawn(): ChildProcess {
+    const { tty, stdin$, killSignal } = this.#request;
+    const { file, args, reports, isHelper, cwd, env, uid, gid } = this.#launch;
+    signalNumber(killSignal);
+    this.#stdio = tty === undefined ? pipes(stdin$ !== undefined) : terminal(tty);
+    const { options } = this.#stdio;
+    const stdio = onlyThese(reports ? [...options, 'pipe'] : options, isHelper);
+    // A session of its own keeps the terminal's signals away; with a pty, `setsid` in `args` makes it.
+    return spawn(file, args, { cwd, env, uid, gid, stdio, detached: tty === undefined });
+  }
+
+  #observe(child: ChildProcess): void {
+    const outputs = this.#stdio?.outputs(child) ?? [];
+    this.#outputs = outputs.map(([, output]) => output);
+    for (const [stream, output] of outputs) this.#observeOutput(stream, output);
+    const report = this.#launch.reports ? child.stdio[3] : undefined;
+    if (report instanceof Readable) this.#observeReport(report);
+    child.once('exit', (code, signal) => {
+      this.#exited({ code, signal });
+    });
+  }
+
+  #observeOutput(type: OutputStream, output: Readable): void {
+    let offset = 0;
+    output.on('data', (data: Buffer) => {
+      const event: ProcessEvent = { type, data, offset };
+      offset += data.length;
+      this.#subscriber.next(event);
+      this.#drain?.restart();
+    });
+    this.#countOpen(output);
+  }
+
+  #observeReport(report: Readable): void {
+    report.on('data', (text: Buffer) => {
+      this.#failure += text.toString('latin1');
+    });
+    this.#countOpen(report);
+  }
+
+  #countOpen(output: Readable): void {
+    this.#openOutputs++;
+    // A terminal ends with EIO, a killed pipe with ECONNRESET: both are its end.
+    output.on('error', ignore);
+    output.once('close', () => {
+      this.#openOutputs--;
+      this.#finishWhenDrained();
+    });
+  }
+
+  #connectInputs(child: ChildProcess): void {
+    const { stdin$, paused$, size$, tty } = this.#request;
+    this.#flow.add(
+      paused$.subscribe((paused) => {
+        this.#pause(paused);
+      }),
+    );
+    const stdin = this.#stdio?.stdin(child);
+    if (stdin) this.#input = connectStdin(stdin, stdin$ ?? EMPTY, tty !== undefined);
+    if (tty !== undefined) this.#flow.add(size$.subscribe((size) => this.#stdio?.resize(size)));
+  }
+
+  #pause(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    for (const output of this.#outputs) if (paused) output.pause();
+      else output.resume();
+    if (paused) this.#drain?.hold();
+    else this.#drain?.restart();
+  }
+
+  #exited(exit: Exit): void {
+    this.#exit = exit;
+    this.#input?.unsubscribe();
+    this.#finishWhenDrained();
+    if (this.#over || this.#subscriber.closed) return;
+    const { tty, drainGraceMs } = this.#request;
+    this.#startDrain(tty === undefined ? drainGraceMs : terminalIdleMs, () => {
+      if (tty === undefined) this.#finish(true);
+      else this.#releaseTerminal();
+    });
+  }
+
+  /** Nothing more comes from the command itself; whoever else holds the terminal has the usual grace. */
+  #releaseTerminal(): void {
+    this.#stdio?.release();
+    this.#startDrain(this.#request.drainGraceMs, () => {
+      this.#finish(true);
+    });
+  }
+
+  #startDrain(graceMs: number, expired: () => void): void {
+    this.#drain?.stop();
+    this.#drain = new DrainClock(graceMs, expired);
+    if (this.#paused) this.#drain.hold();
+  }
+
+  #finishWhenDrained(): void {
+    if (this.#exit !== undefined && this.#openOutputs === 0) this.#finish(false);
+  }
+
+  #finish(outputHeld: boolean): void {
+    if (this.#over || this.#exit === undefined) return;
+    this.#over = true;
+    if (this.#failure !== '') {
+      this.#subscriber.error(startFailure(this.#failure, this.#request));
+      return;
+    }
+    this.#subscriber.next(exitEvent(this.#exit, outputHeld));
+    this.#subscriber.complete();
+  }
+
+  #fail(error: unknown): void {
+    this.#over = true;
+    this.#subscriber.error(error);
+  }
+
+  #endTree(root: number): void {
+    const { killSignal, killGraceMs } = this.#request;
+    const { mark, isHelper } = this.#launch;
+    endTree({ root, mark, isHelper }, { signal: killSignal, graceMs: killGraceMs }, () => {
+      if (this.#exit === undefined) this.#child?.once('exit', () => { this.#close(); });
+      else this.#close();
+    });
+  }
+
+  #close(): void {
+    this.#stdio?.dispose();
+    this.#request.lifecycle.closed();
+  }
+}
+
+/** How a child process ended, as Node tells it. */
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+function exitEvent({ code, signal }: Exit, outputHeld: boolean): ProcessEvent {
+  const held = outputHeld ? { outputHeld: true as const } : undefined;
+  return signal === null
+    ? { type: 'exit', returncode: code ?? 0, ...held }
+    : { type: 'exit', returncode: 128 + signalNumber(signal), signal, ...held };
+}
+
+const endOfTransmission = '\x04';
+
+function connectStdin(stdin: Writable, stdin$: Observable<StdinWrite>, tty: boolean): Subscription {
+  // A process may close its input, or end, before it has read everything: what is left is dropped, as in a shell.
+  stdin.on('error', ignore);
+  return stdin$.subscribe({
+    next: ({ data, accepted }) => {
+      stdin.write(data, () => {
+        accepted();
+      });
+    },
+    error: () => {
+      stdin.destroy();
+    },
+    complete: () => {
+      if (tty) stdin.write(endOfTransmission);
+      else stdin.end();
+    },
+  });
+}
+
+function ignore(): void {
+  // Said where it is used.
+}

@@ -1,0 +1,40 @@
+/**
+ * Waits, after a process has ended, for its output to go quiet: a descendant may hold the pipes open for ever. The
+ * clock starts again with each chunk and stands still while the run is paused.
+ */
+export class DrainClock {
+  readonly #graceMs: number;
+  readonly #expired: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #check: NodeJS.Immediate | undefined;
+  #stopped = false;
+
+  constructor(graceMs: number, expired: () => void) {
+    this.#graceMs = graceMs;
+    this.#expired = expired;
+    this.restart();
+  }
+
+  /** Something came, or the run goes on after a pause. */
+  restart(): void {
+    this.hold();
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      // After a busy turn, timers fire before the pipes are read: give them one more turn to show what they hold.
+      this.#check = setImmediate(() => {
+        this.#check = setImmediate(this.#expired);
+      });
+    }, this.#graceMs);
+  }
+
+  /** Stands still while the run is paused. */
+  hold(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#check);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.hold();
+  }
+}

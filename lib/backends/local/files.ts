@@ -1,0 +1,120 @@
+import { ignoreElements, NEVER, Observable } from 'rxjs';
+import { SandboxFileError, type FileFailure } from '../../process/errors/errors.js';
+import { newId } from '../../process/new-id.js';
+import type { ProcessEvent } from '../../process/process-event.js';
+import type { ExecRequest, FileInfo, FileRequest } from '../../sandbox/backend.js';
+import type { EngineFiles } from '../../sandbox/embedded-backend.js';
+import { staged } from '../../operators/staged.js';
+import type { LocalBox } from './box.js';
+
+type Spawn = (box: LocalBox, request: ExecRequest) => Observable<ProcessEvent>;
+
+/**
+ * Files are read and written by commands in the sandbox, so that what they may touch, and where a link leads, is what
+ * the sandbox itself may and sees.
+ */
+export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
+  const run = (box: LocalBox, script: string, request: FileRequest & Partial<ExecRequest>): Observable<Uint8Array> =>
+    spawn(box, { ...helperRequest(request), command: ['sh', '-c', script, 'sh', operand(request.path)] }).pipe(
+      checked(request.path),
+    );
+  return {
+    read: (box, request) => run(box, 'exec cat -- "$1"', request),
+    write: (box, { data$, ...request }) =>
+      run(box, writeScript, { ...request, stdin$: data$ }).pipe(ignoreElements()),
+    list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
+    remove: (box, { recursive, ...request }) =>
+      run(box, recursive ? 'exec rm -r -- "$1"' : 'exec rm -- "$1"', request).pipe(ignoreElements()),
+  };
+}
+
+const writeScript = `
+[ -d "$1" ] && { echo 'Is a directory' >&2; exit 1; }
+mkdir -p -- "$(dirname -- "$1")" && exec cat >"$1"
+`;
+
+/** One record a file: type, size, time and name, each ended so that no name can be mistaken for another. */
+const listScript = String.raw`exec find "$1/." -mindepth 1 -maxdepth 1 -printf '%y/%s/%T@/%f\0'`;
+
+/** A path that no command takes for an option. */
+function operand(path: string): string {
+  return path.startsWith('/') ? path : `./${path}`;
+}
+
+function helperRequest(request: FileRequest & Partial<ExecRequest>): Omit<ExecRequest, 'command'> {
+  return {
+    id: newId(),
+    keep: false,
+    cwd: '.',
+    stderr: 'pipe',
+    paused$: NEVER,
+    size$: NEVER,
+    killSignal: 'SIGKILL',
+    killGraceMs: 0,
+    drainGraceMs: 200,
+    lifecycle: { started: ignore, closed: ignore },
+    ...request,
+    // The messages are read, so they have to be in the language they are looked for in.
+    env: { LC_ALL: 'C' },
+  };
+}
+
+function ignore(): void {
+  // A helper's start and end concern nobody.
+}
+
+const failures: readonly (readonly [RegExp, FileFailure])[] = [
+  [/No such file or directory|nonexistent directory/, 'not_found'],
+  [/Is a directory/i, 'is_directory'],
+  [/Not a directory/, 'not_directory'],
+  [/Permission denied|Read-only file system|Operation not permitted/, 'permission_denied'],
+  [/No space left|Disk quota exceeded/, 'no_space'],
+];
+
+/** A helper's output; its failure becomes the error that its message names. */
+function checked(path: string): (source: Observable<ProcessEvent>) => Observable<Uint8Array> {
+  return staged<ProcessEvent, Uint8Array>((subscriber) => {
+    const decoder = new TextDecoder();
+    let said = '';
+    return {
+      next: (event) => {
+        if (event.type === 'exit') {
+          if (event.returncode !== 0) throw fileError(path, said.trim());
+        } else if (event.type === 'stdout') subscriber.next(event.data);
+        else said += decoder.decode(event.data, { stream: true });
+      },
+    };
+  });
+}
+
+function fileError(path: string, said: string): SandboxFileError {
+  const reason = failures.find(([pattern]) => pattern.test(said))?.[1] ?? 'failed';
+  return new SandboxFileError(reason, path, said === '' ? reason : said);
+}
+
+const types: Readonly<Record<string, FileInfo['type']>> = { f: 'file', d: 'directory', l: 'symlink' };
+
+/** Reads the records of {@link listScript}. */
+function fileInfos(): (source: Observable<Uint8Array>) => Observable<FileInfo> {
+  return staged<Uint8Array, FileInfo>((subscriber) => {
+    const decoder = new TextDecoder();
+    let rest = '';
+    return {
+      next: (bytes) => {
+        const records = (rest + decoder.decode(bytes, { stream: true })).split('\0');
+        rest = records.pop() ?? '';
+        for (const record of records) subscriber.next(fileInfo(record));
+      },
+    };
+  });
+}
+
+function fileInfo(record: string): FileInfo {
+  const [type = '', size = '', modified = '', ...name] = record.split('/');
+  return {
+    name: name.join('/'),
+    type: types[type] ?? 'other',
+    sizeBytes: Number(size),
+    modifiedAtMs: Math.floor(Number(modified) * 1000),
+  };
+}

@@ -1,0 +1,95 @@
+import type { WindowSize } from '../../process/process-controls.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import { needTool } from './tools.js';
+
+/**
+ * Runs in `sh` right before the command: enters its directory, puts back the variables that must not reach the tools
+ * before it, and looks the program up, so that a failure to start is told on fd 3 and never mistaken for an exit status.
+ *
+ * Arguments: home, cwd, whether to join stderr to stdout (`join`), names of the variables, limits for `ulimit`, then the
+ * command. The option of `ulimit` for processes is `-u` in some shells and `-p` in others.
+ *
+ * @see {@link https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_09_01_04 | POSIX, Command Search}
+ */
+export const launchScript = `
+fail() { printf %s "$1" >&3; exit 126; }
+unset CDPATH
+cd "$1" 2>/dev/null && cd "$2" 2>/dev/null || fail bad_cwd
+join=$3
+for name in $4; do
+  eval "$name=\\$SANDBOX_RX_VAR_$name; export $name; unset SANDBOX_RX_VAR_$name"
+done
+for limit in $5; do
+  value=\${limit#*=}
+  case $limit in
+  u=*) ulimit -u "$value" 2>/dev/null || ulimit -p "$value" 2>/dev/null || fail limits ;;
+  *) ulimit "-\${limit%%=*}" "$value" 2>/dev/null || fail limits ;;
+  esac
+done
+shift 5
+set -f
+reason=not_found
+runnable() {
+  [ -e "$1" ] || return 1
+  [ -f "$1" ] && [ -x "$1" ] && return 0
+  reason=not_executable
+  return 1
+}
+case $1 in
+*/*) runnable "$1" || fail "$reason" ;;
+*)
+  found=
+  IFS=:
+  for dir in $PATH; do
+    if runnable "\${dir:-.}/$1"; then found=1; break; fi
+  done
+  unset IFS
+  [ "$found" ] || fail "$reason"
+  ;;
+esac
+unset found reason dir name limit value
+if [ "$join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
+`;
+
+/** The arguments of `sh` that make it run a command by the script. */
+export function launchArguments(launch: LaunchArguments): readonly string[] {
+  const { home, cwd, join, variables, limits, command } = launch;
+  return ['-c', launchScript, 'sh', home, cwd, join ? 'join' : '', variables.join(' '), limits, ...command];
+}
+
+/** What the script is told. */
+interface LaunchArguments {
+  readonly home: string;
+  readonly cwd: string;
+  readonly join: boolean;
+  readonly variables: readonly string[];
+  readonly limits: string;
+  readonly command: readonly string[];
+}
+
+/** The words that give a command its terminal as the controlling one; it is on its standard streams already. */
+export function terminalArguments(tty: WindowSize | undefined): readonly string[] {
+  return tty === undefined ? [] : [needTool('setsid', 'util-linux'), '--ctty'];
+}
+
+/** What a program on a terminal expects to find. */
+export function terminalEnv({ tty }: ExecRequest): Readonly<Record<string, string>> {
+  return tty === undefined ? {} : { TERM: 'xterm-256color' };
+}
+
+/** Variables that change how any dynamically linked program starts, and so must not reach the tools in between. */
+const loaderVariables = /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV)$/;
+
+/** An environment for the tools before the command, and the names that the script has to put back. */
+export function guardedEnv(env: Readonly<Record<string, string>>): {
+  readonly env: Readonly<Record<string, string>>;
+  readonly variables: readonly string[];
+} {
+  const variables = Object.keys(env).filter((name) => loaderVariables.test(name));
+  if (variables.length === 0) return { env, variables };
+  const guarded = Object.entries(env).map(([name, value]) => [
+    loaderVariables.test(name) ? `SANDBOX_RX_VAR_${name}` : name,
+    value,
+  ]);
+  return { env: Object.fromEntries(guarded) as Record<string, string>, variables };
+}

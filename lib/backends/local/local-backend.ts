@@ -1,0 +1,130 @@
+import { defer, filter, ignoreElements, map, take, tap, timer, type Observable } from 'rxjs';
+import { SandboxNotFoundError, SandboxValidationError } from '../../process/errors/errors.js';
+import type { ProcessEvent } from '../../process/process-event.js';
+import { checkBoolean, checkOneOf, checkRecord, checkText, refuse } from '../../process/validate.js';
+import type { Capabilities, ExecRequest, SandboxBackend, SignalRequest } from '../../sandbox/backend.js';
+import { EmbeddedBackend, type EngineFiles, type SandboxEngine } from '../../sandbox/embedded-backend.js';
+import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { LocalBox } from './box.js';
+import type { Mount } from './bubblewrap-arguments.js';
+import { openBubblewrapBox } from './bubblewrap-box.js';
+import { runChild, type LiveRun } from './child-run.js';
+import { localFiles } from './files.js';
+import { openPlainBox } from './plain-box.js';
+import { childrenOf } from './process-tree.js';
+import { signalNumber } from './signals.js';
+import { hasTerminals } from './stdio.js';
+
+/** Options for {@link localBackend}. */
+export interface LocalBackendOptions {
+  /**
+   * `'bubblewrap'`: each sandbox is a container that sees the system read-only and nothing else of the host.
+   * `'none'`: plain child processes, which can do whatever this program can; for trusted commands. Default
+   * `'bubblewrap'`.
+   */
+  readonly isolation?: 'bubblewrap' | 'none';
+  /** Directories of this machine that sandboxes see, read-only unless they say otherwise. Default: none. */
+  readonly mounts?: readonly Mount[];
+}
+
+/**
+ * Sandboxes on this machine. Nothing of them is left when they are deleted, or when this program ends in any way.
+ *
+ * With `'bubblewrap'`, commands see the system's programs read-only, a home and a `/tmp` of the sandbox's own in
+ * memory, and no process, home, socket or network of the host. With `'none'`, a sandbox is a temporary directory, and
+ * commands inherit this program's environment.
+ *
+ * @throws {@link SandboxValidationError} at once, for bad options. Creating a sandbox where bubblewrap is missing or not
+ * permitted fails with code `ERR_BACKEND_UNAVAILABLE`, and says what to install.
+ * @see {@link https://github.com/containers/bubblewrap | bubblewrap}
+ *
+ * @example
+ * ```ts
+ * import { SandboxClient } from 'sandbox-rx';
+ * import { localBackend } from 'sandbox-rx/node';
+ *
+ * const client = new SandboxClient(localBackend());
+ * const sandbox = await client.create({ limits: { memoryBytes: 512 * 1024 * 1024, processes: 64 } });
+ * console.log((await sandbox.exec(['ls', '/root'])).returncode); // 0
+ * await sandbox.delete();
+ * ```
+ */
+export function localBackend(options: LocalBackendOptions = {}): SandboxBackend {
+  checkRecord('options', options);
+  checkOneOf('isolation', options.isolation, ['bubblewrap', 'none']);
+  const { isolation = 'bubblewrap', mounts = [] } = options;
+  checkMounts(mounts);
+  if (isolation === 'none' && mounts.length > 0) {
+    throw new SandboxValidationError("mounts need isolation: 'bubblewrap'; without isolation, everything is there");
+  }
+  return new EmbeddedBackend(new LocalEngine(isolation, mounts));
+}
+
+function checkMounts(mounts: readonly Mount[]): void {
+  if (!Array.isArray(mounts)) refuse('mounts', 'an array', mounts);
+  for (const [index, { source, target = source, writable }] of mounts.entries()) {
+    for (const path of [source, target]) {
+      checkText(`mounts[${index}]`, path ?? null);
+      if (!path.startsWith('/')) refuse(`mounts[${index}]`, 'absolute paths', path);
+    }
+    checkBoolean(`mounts[${index}].writable`, writable);
+  }
+}
+
+class LocalEngine implements SandboxEngine<LocalBox> {
+  readonly name: string = 'local';
+  readonly capabilities: Capabilities;
+  readonly files: EngineFiles<LocalBox>;
+  readonly #mounts: readonly Mount[];
+
+  constructor(isolation: 'bubblewrap' | 'none', mounts: readonly Mount[]) {
+    this.#mounts = mounts;
+    this.capabilities = {
+      tty: hasTerminals(),
+      signals: true,
+      attach: true,
+      files: true,
+      backpressure: true,
+      isolation: isolation === 'bubblewrap',
+    };
+    this.files = localFiles((box, request) => this.spawn(box, request));
+  }
+
+  open(_id: string, spec: SandboxSpec): Observable<LocalBox> {
+    return this.capabilities.isolation ? openBubblewrapBox(spec, this.#mounts) : openPlainBox(spec);
+  }
+
+  died({ died$ }: LocalBox): Observable<string> {
+    return died$;
+  }
+
+  close({ close$ }: LocalBox): Observable<never> {
+    return close$;
+  }
+
+  spawn(box: LocalBox, request: ExecRequest): Observable<ProcessEvent> {
+    return runChild(request, () => box.launch(request), box.live);
+  }
+
+  signal({ live }: LocalBox, { runId, signal }: SignalRequest): Observable<never> {
+    return defer(() => {
+      signalNumber(signal);
+      return timer(0, helperPollMs).pipe(
+        map(() => targetOf(live.get(runId), runId)),
+        filter((pid) => pid !== undefined),
+        take(1),
+        tap((pid) => process.kill(pid, signal)),
+        ignoreElements(),
+      );
+    });
+  }
+}
+
+/** A helper that enters the sandbox takes some milliseconds until the command is its child. */
+const helperPollMs = 5;
+
+/** The process that the command became: where a helper waits for it, its child in the sandbox. */
+function targetOf(run: LiveRun | undefined, runId: string): number | undefined {
+  if (run?.pid === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
+  return run.isHelper ? childrenOf(run.pid)[0] : run.pid;
+}

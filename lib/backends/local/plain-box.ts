@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Observable } from 'rxjs';
+import { UnsupportedError } from '../../process/errors/errors.js';
+import { newId } from '../../process/new-id.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { LocalBox } from './box.js';
+import type { Launch, LiveRun } from './child-run.js';
+import { Keeper } from './keeper.js';
+import { guardedEnv, launchArguments, terminalArguments, terminalEnv } from './launch-script.js';
+import { limitWords } from './limits.js';
+import { runVariable } from './process-tree.js';
+import { onlyThese } from './stdio.js';
+
+/**
+ * Waits until standard input ends, which is when the sandbox is deleted or this program dies; then kills whatever
+ * carries the sandbox's mark, again and again until nothing does, and removes its directory.
+ */
+const keeperScript = `
+trap '' HUP INT TERM QUIT
+while read -r line; do :; done
+cd /
+while pids=$(grep -lsF -- "$1" /proc/[0-9]*/environ); [ -n "$pids" ]; do
+  for environ in $pids; do
+    pid=\${environ#/proc/}
+    kill -KILL "\${pid%/environ}"
+  done
+done 2>/dev/null
+rm -rf -- "$2"
+`;
+
+/** A directory and plain child processes: for trusted commands only. */
+export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
+  return new Observable((subscriber) => {
+    refuseWhatNeedsIsolation(spec);
+    const home = mkdtempSync(join(tmpdir(), 'sandbox-rx-'));
+    const mark = newId();
+    const keeper = startKeeper(`${runVariable}=${mark}/`, home);
+    keeper.ready();
+    subscriber.next(new PlainBox(spec, { home, mark, keeper }));
+    subscriber.complete();
+  });
+}
+
+function startKeeper(mark: string, home: string): Keeper {
+  const child = spawn('/bin/sh', ['-c', keeperScript, 'sandbox-rx-keeper', mark, home], {
+    stdio: onlyThese(['pipe', 'ignore', 'ignore'], false),
+    detached: true,
+    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+  });
+  child.once('error', () => {
+    rmSync(home, { recursive: true, force: true });
+  });
+  return new Keeper(child, () => child.stdin?.end());
+}
+
+function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {
+  const wanted = [
+    network === 'none' && "network: 'none'",
+    limits?.processes !== undefined && 'limits.processes',
+    limits?.homeBytes !== undefined && 'limits.homeBytes',
+  ].filter(Boolean);
+  if (wanted.length === 0) return;
+  throw new UnsupportedError('isolation', `${wanted.join(' and ')} cannot be held with isolation: 'none'`);
+}
+
+class PlainBox implements LocalBox {
+  readonly mark: string;
+  readonly live: Map<string, LiveRun> = new Map();
+  readonly died$: Observable<string>;
+  readonly close$: Observable<never>;
+  readonly #spec: SandboxSpec;
+  readonly #home: string;
+  /** Copied once: reading `process.env` asks the system for each variable. */
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(
+    spec: SandboxSpec,
+    { home, mark, keeper }: { readonly home: string; readonly mark: string; readonly keeper: Keeper },
+  ) {
+    this.mark = mark;
+    this.#spec = spec;
+    this.#home = home;
+    this.#env = { ...hostEnv(), ...spec.env };
+    this.died$ = keeper.died$;
+    this.close$ = keeper.close$;
+  }
+
+  launch(request: ExecRequest): Launch {
+    const mark = `${this.mark}/${newId()}`;
+    const env = { ...terminalEnv(request), ...this.#env, ...request.env, [runVariable]: mark };
+    const cwd = resolve(this.#home, this.#spec.cwd ?? '.', request.cwd ?? '.');
+    const [file = '', ...args] = request.command;
+    const limits = limitWords(this.#spec.limits ?? {});
+    const join = request.stderr === 'stdout' && request.tty === undefined;
+    if (request.tty === undefined && !join && limits === '') {
+      return { file, args, cwd, env, mark, reports: false, isHelper: false };
+    }
+    return { ...this.#byScript(request, { cwd, join, limits, env }), mark, reports: true, isHelper: false };
+  }
+
+  #byScript(
+    { command, tty }: ExecRequest,
+    { cwd, join, limits, env }: ScriptedLaunch,
+  ): Pick<Launch, 'file' | 'args' | 'env'> {
+    const guarded = guardedEnv(env);
+    const { variables } = guarded;
+    const launch = launchArguments({ home: this.#home, cwd, join, variables, limits, command });
+    const [file = '', ...args] = [...terminalArguments(tty), '/bin/sh', ...launch];
+    return { file, args, env: guarded.env };
+  }
+}
+
+/** What the launch script of a plain run needs. */
+interface ScriptedLaunch {
+  readonly cwd: string;
+  readonly join: boolean;
+  readonly limits: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function hostEnv(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+  return env;
+}

@@ -1,0 +1,46 @@
+import { statSync } from 'node:fs';
+import { SandboxExecutionError, type ExecutionFailure } from '../../process/errors/errors.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+
+type StartFailure = Extract<
+  ExecutionFailure,
+  'not_found' | 'not_executable' | 'bad_cwd' | 'too_large' | 'not_started'
+>;
+
+const explanations: Readonly<Record<StartFailure, string>> = {
+  not_found: 'command not found; check the name and the PATH in its env',
+  not_executable: 'not executable; it must be a file with the run bit set, not a directory',
+  bad_cwd: 'cannot start there; the cwd must be a directory that exists in the sandbox',
+  too_large: 'its arguments and environment are too large; pass large data through stdin or a file',
+  not_started: 'could not be started',
+};
+
+/** The error for a command that did not start, in words that say what to do. */
+export function startFailure(reason: string, request: ExecRequest, cause?: unknown): SandboxExecutionError {
+  const known: StartFailure = reason in explanations ? (reason as StartFailure) : 'not_started';
+  const subject = known === 'bad_cwd' ? (request.cwd ?? 'cwd') : (request.command[0] ?? '');
+  const said = known === 'not_started' && cause instanceof Error ? ` (${cause.message})` : '';
+  return new SandboxExecutionError(known, `${subject}: ${explanations[known]}${said}`, {
+    cause,
+    runId: request.id,
+    sandboxId: request.sandboxId,
+    retryable: ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(errnoOf(cause)),
+  });
+}
+
+/** Reads off what `spawn` reported why a command did not start; `ENOENT` may mean its cwd as well. */
+export function spawnFailure(cause: unknown, request: ExecRequest, cwd: string | undefined): SandboxExecutionError {
+  return startFailure(reasonOf(errnoOf(cause), cwd), request, cause);
+}
+
+function reasonOf(errno: string, cwd: string | undefined): StartFailure {
+  if (errno === 'E2BIG') return 'too_large';
+  const place = cwd === undefined ? undefined : statSync(cwd, { throwIfNoEntry: false });
+  if (cwd !== undefined && !place?.isDirectory()) return 'bad_cwd';
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'not_found';
+  return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC' ? 'not_executable' : 'not_started';
+}
+
+function errnoOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}

@@ -1,0 +1,45 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+
+/** Where system tools are, beside the PATH: an ordinary user's may lack the last ones. */
+const systemDirectories = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+
+const found = new Map<string, string>();
+
+/** The absolute path of a tool of this machine, or `undefined`. */
+export function findTool(name: string): string | undefined {
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...systemDirectories];
+  const path = directories
+    .filter((directory) => directory.startsWith('/'))
+    .map((directory) => join(directory, name))
+    .find(isExecutable);
+  if (path !== undefined) found.set(name, path);
+  return path;
+}
+
+/**
+ * The absolute path of a tool that is needed.
+ *
+ * @throws SandboxError with code `ERR_BACKEND_UNAVAILABLE`, which says what to install.
+ */
+export function needTool(name: string, debianPackage: string): string {
+  const path = findTool(name);
+  if (path !== undefined) return path;
+  throw new SandboxError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `the local backend needs ${name}, which is not installed: apt-get install ${debianPackage}` +
+      ` (or your system's package of it). To run trusted commands without isolation, ask for it by name: isolation: 'none'`,
+  );
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,121 @@
+import {
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  map,
+  of,
+  tap,
+  toArray,
+  type OperatorFunction,
+} from 'rxjs';
+import { SandboxFileError } from '../../process/errors/errors.js';
+import type { StdinWrite } from '../../process/stdin.js';
+import type { FileInfo } from '../../sandbox/backend.js';
+import type { EngineFiles } from '../../sandbox/embedded-backend.js';
+import type { MemoryBox } from './memory-backend.js';
+
+const home = '/home';
+
+/** One absolute path for each file, without `.` and `..`. */
+function absolute(path: string): string {
+  const parts: string[] = [];
+  for (const part of (path.startsWith('/') ? path : `${home}/${path}`).split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+/** The files of a memory sandbox; a directory is where there are files below it. */
+export const memoryFiles: EngineFiles<MemoryBox> = {
+  read: ({ files }, { path }) =>
+    defer(() => {
+      const file = files.get(absolute(path));
+      if (file !== undefined) return of(file.data);
+      if (isDirectory(files, path))
+        throw new SandboxFileError('is_directory', path, 'is a directory');
+      throw notFound(path);
+    }),
+
+  write: ({ files, now }, { path, data$ }) =>
+    data$.pipe(
+      gathered(),
+      tap((data) => {
+        if (isDirectory(files, path))
+          throw new SandboxFileError('is_directory', path, 'is a directory');
+        files.set(absolute(path), { data, modifiedAtMs: now() });
+      }),
+      ignoreElements(),
+    ),
+
+  list: ({ files }, { path }) =>
+    defer(() => {
+      if (files.has(absolute(path)))
+        throw new SandboxFileError('not_directory', path, 'is not a directory');
+      if (!isDirectory(files, path)) throw notFound(path);
+      return from(childrenOf(files, path));
+    }),
+
+  remove: ({ files }, { path, recursive }) =>
+    defer(() => {
+      if (files.delete(absolute(path))) return EMPTY;
+      if (!isDirectory(files, path)) throw notFound(path);
+      if (!recursive)
+        throw new SandboxFileError(
+          'is_directory',
+          path,
+          'is a directory; remove it with recursive: true',
+        );
+      for (const name of [...files.keys()]) if (name.startsWith(prefixOf(path))) files.delete(name);
+      return EMPTY;
+    }),
+};
+
+/** A file and when it was last written. */
+export interface MemoryFile {
+  readonly data: Uint8Array;
+  readonly modifiedAtMs: number;
+}
+
+function prefixOf(path: string): string {
+  return `${absolute(path)}/`.replace('//', '/');
+}
+
+function isDirectory(files: ReadonlyMap<string, MemoryFile>, path: string): boolean {
+  const prefix = prefixOf(path);
+  if (prefix === `${home}/` || prefix === '/') return true;
+  return [...files.keys()].some((name) => name.startsWith(prefix));
+}
+
+function childrenOf(files: ReadonlyMap<string, MemoryFile>, path: string): readonly FileInfo[] {
+  const prefix = prefixOf(path);
+  const children: Map<string, FileInfo> = new Map();
+  for (const [name, { data, modifiedAtMs }] of files) {
+    if (!name.startsWith(prefix)) continue;
+    const [child = '', ...below] = name.slice(prefix.length).split('/');
+    const info: FileInfo =
+      below.length > 0
+        ? { name: child, type: 'directory', sizeBytes: 0, modifiedAtMs }
+        : { name: child, type: 'file', sizeBytes: data.length, modifiedAtMs };
+    children.set(child, info);
+  }
+  return [...children.values()];
+}
+
+function notFound(path: string): SandboxFileError {
+  return new SandboxFileError('not_found', path, 'no such file or directory');
+}
+
+/** All that was written, in one piece. */
+function gathered(): OperatorFunction<StdinWrite, Uint8Array> {
+  return (source) =>
+    source.pipe(
+      tap((write) => {
+        write.accepted();
+      }),
+      map(({ data }) => data),
+      toArray(),
+      map((chunks) => Uint8Array.from(chunks.flatMap((chunk) => [...chunk]))),
+    );
+}

@@ -1,0 +1,270 @@
+import {
+  concat,
+  defer,
+  EMPTY,
+  filter,
+  finalize,
+  map,
+  merge,
+  NEVER,
+  Observable,
+  of,
+  takeUntil,
+  timer,
+  type SchedulerLike,
+} from 'rxjs';
+import { newId } from '../process/new-id.js';
+import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
+import type {
+  AttachRequest,
+  BackendFiles,
+  Capabilities,
+  ExecRequest,
+  LogsRequest,
+  SandboxBackend,
+  SignalRequest,
+} from './backend.js';
+import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
+import { SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
+
+/** The id of a sandbox's main command among its runs. */
+const mainRun = 'main';
+
+/** The files of one sandbox. */
+export type EngineFiles<Box> = {
+  readonly [Name in keyof BackendFiles]: (
+    box: Box,
+    ...request: Parameters<BackendFiles[Name]>
+  ) => ReturnType<BackendFiles[Name]>;
+};
+
+/** What runs sandboxes inside this program. `Box` is the engine's own handle on one of them. */
+export interface SandboxEngine<Box> {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** Emits the sandbox when it is ready. Unsubscribing before that leaves nothing behind. */
+  open(id: string, spec: SandboxSpec): Observable<Box>;
+  /** Emits why, when a sandbox ends by itself. */
+  died(box: Box): Observable<string>;
+  /** Ends everything in it, and completes when nothing is left. May be asked again. */
+  close(box: Box): Observable<never>;
+  /** A cold run, as `SandboxBackend.exec`, but of a sandbox that is known to be running. */
+  spawn(box: Box, request: ExecRequest): Observable<ProcessEvent>;
+  signal(box: Box, request: SignalRequest): Observable<never>;
+  readonly files: EngineFiles<Box>;
+  /** The time of lifetimes. Default: the system's. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * A backend whose sandboxes live in this program: it keeps the books (ids, status, runs to attach to, the main command
+ * and its logs, lifetimes), and an engine does the rest.
+ */
+export class EmbeddedBackend<Box> implements SandboxBackend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly files: BackendFiles;
+  readonly #engine: SandboxEngine<Box>;
+  readonly #sandboxes: SandboxRegistry<Box> = new SandboxRegistry();
+
+  constructor(engine: SandboxEngine<Box>) {
+    this.name = engine.name;
+    this.capabilities = engine.capabilities;
+    this.#engine = engine;
+    this.files = this.#filesOf(engine.files);
+  }
+
+  create(spec: SandboxSpec): Observable<SandboxInfo> {
+    return defer(() => {
+      const id = spec.id ?? `sb-${newId().slice(0, 13)}`;
+      this.#sandboxes.reserve(id);
+      return this.#engine.open(id, spec).pipe(
+        map((box) => this.#opened(id, spec, box)),
+        finalize(() => {
+          this.#sandboxes.release(id);
+        }),
+      );
+    });
+  }
+
+  get(sandboxId: string): Observable<SandboxInfo> {
+    return defer(() => of(this.#sandboxes.get(sandboxId).info));
+  }
+
+  list(wanted: SandboxFilter): Observable<SandboxInfo> {
+    return this.#sandboxes.list(wanted);
+  }
+
+  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
+    return this.#sandboxes.watch(wanted);
+  }
+
+  stop(sandboxId: string): Observable<SandboxInfo> {
+    return defer(() => {
+      const entry = this.#sandboxes.get(sandboxId);
+      return concat(
+        this.#end(entry, { status: 'stopped', reason: 'it was stopped' }),
+        defer(() => of(entry.info)),
+      );
+    });
+  }
+
+  delete(sandboxId: string): Observable<never> {
+    return defer(() => {
+      const entry = this.#sandboxes.get(sandboxId);
+      return concat(
+        this.#end(entry, { status: 'stopped', reason: 'it was deleted' }),
+        defer(() => {
+          this.#sandboxes.remove(entry);
+          return EMPTY;
+        }),
+      );
+    });
+  }
+
+  exec(request: ExecRequest): Observable<ProcessEvent> {
+    return new Observable((subscriber) => {
+      const { id, command, keep, lifecycle } = request;
+      let entry: SandboxEntry<Box>;
+      try {
+        entry = this.#sandboxes.running(request.sandboxId);
+      } catch (error) {
+        subscriber.error(error);
+        lifecycle.closed();
+        return;
+      }
+      // Who only attaches has nothing of its own to be closed.
+      if (entry.runs.has(id)) subscriber.add(lifecycle.closed.bind(lifecycle));
+      const source$ = this.#engine.spawn(entry.box, request);
+      entry.runs.start({ id, command, keep, source$ }).subscribe(subscriber);
+    });
+  }
+
+  attach({ sandboxId, runId, from }: AttachRequest): Observable<ProcessEvent> {
+    return defer(() => this.#sandboxes.get(sandboxId).runs.attach(runId, from));
+  }
+
+  signal(request: SignalRequest): Observable<never> {
+    return defer(() =>
+      this.#engine.signal(this.#sandboxes.running(request.sandboxId).box, request),
+    );
+  }
+
+  logs({ sandboxId, follow }: LogsRequest): Observable<OutputEvent> {
+    return defer(() => {
+      const { runs } = this.#sandboxes.get(sandboxId);
+      if (!runs.has(mainRun)) return EMPTY;
+      const output$ = runs
+        .attach(mainRun)
+        .pipe(filter((event): event is OutputEvent => event.type !== 'exit'));
+      return follow ? output$ : retainedOf(output$);
+    });
+  }
+
+  #opened(id: string, spec: SandboxSpec, box: Box): SandboxInfo {
+    const info: SandboxInfo = {
+      id,
+      status: 'running',
+      tags: spec.tags ?? [],
+      createdAtMs: Date.now(),
+    };
+    const entry = this.#sandboxes.add(info, box);
+    const { lifetimeMs } = spec;
+    const ended$ = this.#sandboxes
+      .watch({})
+      .pipe(filter((now) => now.id === id && now.status !== 'running'));
+    merge(
+      this.#engine.died(box),
+      lifetimeMs === undefined ? NEVER : lifetime(lifetimeMs, this.#engine.scheduler),
+    )
+      .pipe(takeUntil(ended$))
+      .subscribe((reason) => {
+        this.#end(entry, { status: 'stopped', reason }).subscribe();
+      });
+    if (spec.command !== undefined) this.#startMain(entry, spec.command);
+    return entry.info;
+  }
+
+  #startMain(entry: SandboxEntry<Box>, command: readonly string[]): void {
+    const sandboxId = entry.info.id;
+    const end = (change: Partial<SandboxInfo>): void => {
+      this.#end(entry, change).subscribe();
+    };
+    this.exec({ ...mainRequest, sandboxId, command }).subscribe({
+      next: (event) => {
+        if (event.type !== 'exit') return;
+        const { returncode } = event;
+        end({
+          status: returncode === 0 ? 'completed' : 'failed',
+          returncode,
+          reason: 'its main command ended',
+        });
+      },
+      error: (error: unknown) => {
+        end({ status: 'failed', reason: error instanceof Error ? error.message : String(error) });
+      },
+    });
+  }
+
+  /** The first reason is the one that counts; who comes later waits until nothing is left. */
+  #end(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): Observable<never> {
+    return defer(() => {
+      if (entry.info.status === 'running') this.#sandboxes.update(entry, change);
+      return this.#engine.close(entry.box);
+    });
+  }
+
+  #filesOf(files: EngineFiles<Box>): BackendFiles {
+    const box = (sandboxId: string): Box => this.#sandboxes.running(sandboxId).box;
+    return {
+      read: (request) => defer(() => files.read(box(request.sandboxId), request)),
+      write: (request) => defer(() => files.write(box(request.sandboxId), request)),
+      list: (request) => defer(() => files.list(box(request.sandboxId), request)),
+      remove: (request) => defer(() => files.remove(box(request.sandboxId), request)),
+    };
+  }
+}
+
+const mainRequest: Omit<ExecRequest, 'sandboxId' | 'command'> = {
+  id: mainRun,
+  keep: true,
+  env: {},
+  stderr: 'pipe',
+  paused$: NEVER,
+  size$: NEVER,
+  killSignal: 'SIGTERM',
+  killGraceMs: 2000,
+  drainGraceMs: 200,
+  lifecycle: { started: ignore, closed: ignore },
+};
+
+function ignore(): void {
+  // The main command has no handle; the sandbox's status tells how it stands.
+}
+
+/** What `source` emits while it is being subscribed to. */
+function retainedOf<T>(source: Observable<T>): Observable<T> {
+  return new Observable((subscriber) => {
+    source.subscribe(subscriber);
+    subscriber.complete();
+  });
+}
+
+/** Emits when the time is up; a sandbox's lifetime alone does not keep a program running. */
+function lifetime(lifetimeMs: number, scheduler: SchedulerLike | undefined): Observable<string> {
+  const reason = `its lifetime of ${lifetimeMs} ms was over`;
+  if (scheduler !== undefined) return timer(lifetimeMs, scheduler).pipe(map(() => reason));
+  return new Observable((subscriber) => {
+    const handle: unknown = setTimeout(() => {
+      subscriber.next(reason);
+    }, lifetimeMs);
+    if (hasUnref(handle)) handle.unref();
+    return () => {
+      clearTimeout(handle as Parameters<typeof clearTimeout>[0]);
+    };
+  });
+}
+
+function hasUnref(handle: unknown): handle is { unref(): void } {
+  return typeof handle === 'object' && handle !== null && 'unref' in handle;
+}

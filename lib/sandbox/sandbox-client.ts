@@ -1,0 +1,118 @@
+import { defer, map, scan, startWith, toArray, type Observable, type ObservableInput } from 'rxjs';
+import { startOperation, type OperationRef } from '../process/operation-ref.js';
+import { checkFunction, checkText } from '../process/validate.js';
+import type { SandboxBackend } from './backend.js';
+import { Sandbox } from './sandbox.js';
+import {
+  checkFilter,
+  checkSpec,
+  type SandboxFilter,
+  type SandboxInfo,
+  type SandboxSpec,
+} from './sandbox-spec.js';
+import { withSandbox } from './with-sandbox.js';
+
+/**
+ * Makes and finds sandboxes on one backend.
+ *
+ * @example
+ * ```ts
+ * import { SandboxClient } from 'sandbox-rx';
+ * import { localBackend } from 'sandbox-rx/node';
+ *
+ * const client = new SandboxClient(localBackend());
+ * const sandbox = await client.create({ tags: ['demo'] });
+ * console.log((await sandbox.exec(['id', '-u'])).stdout);
+ * await sandbox.delete();
+ * ```
+ */
+export class SandboxClient {
+  /** Where the sandboxes run. */
+  readonly backend: SandboxBackend;
+  #sandboxes$: Observable<readonly SandboxInfo[]> | undefined;
+
+  constructor(backend: SandboxBackend) {
+    this.backend = backend;
+  }
+
+  /**
+   * Makes a sandbox; settles when it is running. Cancelling before that undoes it.
+   *
+   * @throws {@link SandboxValidationError} at once, for a bad spec.
+   * @throws {@link SandboxError} through the operation, with code `ERR_BACKEND_UNAVAILABLE`, when the backend lacks
+   * something that has to be installed.
+   */
+  create(spec: SandboxSpec = {}): OperationRef<Sandbox> {
+    checkSpec(spec);
+    return startOperation(
+      this.backend.create(spec).pipe(map(({ id }) => new Sandbox(this.backend, id))),
+    );
+  }
+
+  /** Finds a sandbox by its id; fails with a {@link SandboxNotFoundError} where there is none. */
+  get(id: string): OperationRef<Sandbox> {
+    checkText('id', id ?? null);
+    return startOperation(
+      this.backend.get(id).pipe(map((info) => new Sandbox(this.backend, info.id))),
+    );
+  }
+
+  /** The sandboxes there are now, oldest first. */
+  list(filter: SandboxFilter = {}): OperationRef<readonly SandboxInfo[]> {
+    checkFilter(filter);
+    return startOperation<readonly SandboxInfo[]>(this.backend.list(filter).pipe(toArray()));
+  }
+
+  /**
+   * The sandboxes there are, and the whole list again at each change.
+   *
+   * ```text
+   * sandboxes$   a--b--c--     a = [], b = [one], c = [one, two]
+   * ```
+   */
+  get sandboxes$(): Observable<readonly SandboxInfo[]> {
+    return (this.#sandboxes$ ??= defer(() => {
+      const known: Map<string, SandboxInfo> = new Map();
+      return this.backend.watch({}).pipe(
+        scan(track, known),
+        startWith(known),
+        map((all) => [...all.values()]),
+      );
+    }));
+  }
+
+  /**
+   * A sandbox for each subscription: made on subscribing, deleted before completion or error and on unsubscribing.
+   *
+   * ```text
+   * project       --a--b--|
+   * withSandbox   ----a--b----|     made before, deleted after
+   * ```
+   *
+   * @throws {@link SandboxValidationError} at once, for a bad spec.
+   *
+   * @example
+   * ```ts
+   * import { lines, SandboxClient, stdout } from 'sandbox-rx';
+   * import { localBackend } from 'sandbox-rx/node';
+   *
+   * new SandboxClient(localBackend())
+   *   .withSandbox({}, (sandbox) => sandbox.exec$(['ls', '/']).pipe(stdout(), lines()))
+   *   .subscribe(console.log);
+   * ```
+   */
+  withSandbox<T>(
+    spec: SandboxSpec,
+    project: (sandbox: Sandbox) => ObservableInput<T>,
+  ): Observable<T> {
+    checkSpec(spec);
+    checkFunction('project', project ?? null);
+    return withSandbox(this.backend, spec, project);
+  }
+}
+
+function track(known: Map<string, SandboxInfo>, info: SandboxInfo): Map<string, SandboxInfo> {
+  if (info.status === 'deleted') known.delete(info.id);
+  else known.set(info.id, info);
+  return known;
+}

@@ -1,0 +1,86 @@
+import { concat, filter, from, Observable, Subject } from 'rxjs';
+import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
+import { SandboxError } from '../process/errors/sandbox-error.js';
+import { RunRegistry } from './run-registry.js';
+import { matches, type SandboxFilter, type SandboxInfo } from './sandbox-spec.js';
+
+/** A sandbox that lives in this program: what is told of it, its engine's own handle, and its runs. */
+export interface SandboxEntry<Box> {
+  info: SandboxInfo;
+  readonly box: Box;
+  readonly runs: RunRegistry;
+}
+
+/** The sandboxes of one embedded backend, and who watches them. */
+export class SandboxRegistry<Box> {
+  readonly #entries: Map<string, SandboxEntry<Box>> = new Map();
+  readonly #reserved: Set<string> = new Set();
+  readonly #changes: Subject<SandboxInfo> = new Subject();
+
+  /** Takes an id before the sandbox exists, so that it cannot be made twice at once. */
+  reserve(id: string): void {
+    if (this.#entries.has(id) || this.#reserved.has(id)) {
+      throw new SandboxValidationError(`there is a sandbox ${id} already; choose another id`, {
+        sandboxId: id,
+      });
+    }
+    this.#reserved.add(id);
+  }
+
+  release(id: string): void {
+    this.#reserved.delete(id);
+  }
+
+  add(info: SandboxInfo, box: Box): SandboxEntry<Box> {
+    const entry: SandboxEntry<Box> = { info, box, runs: new RunRegistry() };
+    this.#entries.set(info.id, entry);
+    this.#changes.next(info);
+    return entry;
+  }
+
+  update(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): void {
+    entry.info = { ...entry.info, ...change };
+    this.#changes.next(entry.info);
+  }
+
+  remove(entry: SandboxEntry<Box>): void {
+    this.#entries.delete(entry.info.id);
+    this.update(entry, { status: 'deleted' });
+  }
+
+  /** @throws SandboxNotFoundError */
+  get(id: string): SandboxEntry<Box> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined)
+      throw new SandboxNotFoundError(`there is no sandbox ${id}`, { sandboxId: id });
+    return entry;
+  }
+
+  /** @throws SandboxNotFoundError, and SandboxError with code `ERR_SANDBOX_OVER` */
+  running(id: string): SandboxEntry<Box> {
+    const entry = this.get(id);
+    const { status, reason } = entry.info;
+    if (status === 'running') return entry;
+    const why = reason === undefined ? '' : ` (${reason})`;
+    throw new SandboxError(
+      'ERR_SANDBOX_OVER',
+      `sandbox ${id} is ${status}${why}; create another one`,
+      {
+        sandboxId: id,
+      },
+    );
+  }
+
+  list(wanted: SandboxFilter): Observable<SandboxInfo> {
+    return new Observable((subscriber) => {
+      const infos = [...this.#entries.values()].map(({ info }) => info);
+      from(infos.filter((info) => matches(info, wanted))).subscribe(subscriber);
+    });
+  }
+
+  /** Those there are, then each change; one that no longer matches is told once more, so that it can be removed. */
+  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
+    const byTag = wanted.tags === undefined ? {} : { tags: wanted.tags };
+    return concat(this.list(wanted), this.#changes.pipe(filter((info) => matches(info, byTag))));
+  }
+}

@@ -1,0 +1,245 @@
+import { filter, Observable, take } from 'rxjs';
+import type { Chunk } from '../process/chunk-decoder.js';
+import { newId } from '../process/new-id.js';
+import {
+  startOperation,
+  waitFor,
+  type OperationRef,
+  type WaitOptions,
+} from '../process/operation-ref.js';
+import type { ProcessControls } from '../process/process-controls.js';
+import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
+import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
+import type { ProcessResult } from '../process/process-result.js';
+import { Process } from '../process/process.js';
+import {
+  checkBoolean,
+  checkCommand,
+  checkInteger,
+  checkRecord,
+  checkText,
+} from '../process/validate.js';
+import type { SandboxBackend } from './backend.js';
+import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
+import { execute } from './execute.js';
+import { RunControls } from './run-controls.js';
+import { SandboxFiles } from './sandbox-files.js';
+import type { SandboxInfo } from './sandbox-spec.js';
+
+/** Options for {@link Sandbox.attach}. */
+export interface AttachOptions extends Omit<ProcessOptions, 'controls' | 'id'> {
+  /** Offsets from which to observe each stream, in bytes. Default: what is retained. */
+  readonly from?: Partial<Record<OutputStream, number>>;
+}
+
+/** Options for {@link Sandbox.shell}. */
+export interface ShellOptions extends Omit<ExecOptions, 'stdin' | 'stderr' | 'encoding'> {
+  /** The shell and its arguments. Default `['sh', '-i']`. */
+  readonly command?: readonly string[];
+}
+
+/**
+ * A place where commands run: they share its files, its processes and its network, and are kept from all others.
+ *
+ * @example
+ * ```ts
+ * import { SandboxClient } from 'sandbox-rx';
+ * import { localBackend } from 'sandbox-rx/node';
+ *
+ * await using sandbox = await new SandboxClient(localBackend()).create();
+ * const { stdout } = await sandbox.exec(['uname', '-s']);
+ * ```
+ */
+export class Sandbox {
+  /** The sandbox's id. */
+  readonly id: string;
+  /** Its files. */
+  readonly files: SandboxFiles;
+  readonly #backend: SandboxBackend;
+
+  /** @internal */
+  constructor(backend: SandboxBackend, id: string) {
+    this.#backend = backend;
+    this.id = id;
+    this.files = new SandboxFiles(backend, id);
+  }
+
+  /**
+   * Starts a command now and hands it over as a {@link Process}.
+   *
+   * @param command - An argv array: the program, then its arguments. No shell interprets it.
+   * @throws {@link SandboxValidationError} at once, for a bad command or option. All else is the run's error.
+   *
+   * @example
+   * ```ts
+   * import type { Sandbox } from 'sandbox-rx';
+   *
+   * declare const sandbox: Sandbox;
+   * const process = sandbox.exec(['npm', 'test'], { timeoutMs: 60_000 });
+   * process.stdout$.subscribe(console.log);
+   * console.log('exit status', await process.wait());
+   * ```
+   */
+  exec(
+    command: readonly string[],
+    options: ExecOptions & { readonly encoding: 'buffer' },
+  ): Process<Uint8Array>;
+  exec(command: readonly string[], options?: ExecOptions): Process;
+  exec(command: readonly string[], options: ExecOptions = {}): Process | Process<Uint8Array> {
+    return options.encoding === 'buffer'
+      ? this.#start<Uint8Array>(command, options)
+      : this.#start<string>(command, options);
+  }
+
+  /**
+   * A command as a cold Observable of its events: each subscription runs it, unsubscribing kills it.
+   *
+   * ```text
+   * exec$(['make'])   --o--e--o--(x|)     o = stdout, e = stderr, x = exit
+   * unsubscribed      --o--e!             the process tree is killed
+   * ```
+   *
+   * @throws {@link SandboxValidationError} at once, for a bad command or option.
+   *
+   * @example
+   * ```ts
+   * import { lines, stdout, type Sandbox } from 'sandbox-rx';
+   *
+   * declare const sandbox: Sandbox;
+   * sandbox.exec$(['ping', 'localhost']).pipe(stdout(), lines()).subscribe(console.log);
+   * ```
+   */
+  exec$(command: readonly string[], options: RunOptions = {}): Observable<ProcessEvent> {
+    checkCommand(command);
+    checkRunOptions(options);
+    return execute({ backend: this.#backend, sandboxId: this.id, command, options });
+  }
+
+  /**
+   * A command as a cold Observable of its one {@link ProcessResult}.
+   *
+   * ```text
+   * run$(['make'])   -----------(r|)
+   * ```
+   *
+   * @throws {@link SandboxValidationError} at once, for a bad command or option.
+   *
+   * @example
+   * ```ts
+   * import { switchMap, type Observable } from 'rxjs';
+   * import type { Sandbox } from 'sandbox-rx';
+   *
+   * declare const sandbox: Sandbox;
+   * declare const code$: Observable<string>;
+   * // Each new code kills the run of the one before.
+   * code$.pipe(switchMap((code) => sandbox.run$(['python3', '-c', code]))).subscribe(({ stdout }) => console.log(stdout));
+   * ```
+   */
+  run$(
+    command: readonly string[],
+    options: Omit<ExecOptions, 'stdin'> & Pick<RunOptions, 'stdin'> = {},
+  ): Observable<ProcessResult> {
+    this.#check(command, options);
+    return new Observable((subscriber) => {
+      const process = this.#start<string>(command, options);
+      process.result$.subscribe(subscriber);
+      return () => process.cancel();
+    });
+  }
+
+  /**
+   * An interactive shell on a terminal: write keys to `stdin`, show `stdout$`, and call `resize`.
+   *
+   * @throws {@link UnsupportedError} as the run's error, where the backend has no terminals.
+   */
+  shell(options: ShellOptions = {}): Process {
+    checkRecord('options', options);
+    const { command = ['sh', '-i'], ...rest } = options;
+    return this.exec(command, { tty: true, ...rest, stdin: true });
+  }
+
+  /**
+   * Observes a run that somebody else started, by its id. Cancelling this handle only stops observing.
+   *
+   * @throws {@link SandboxNotFoundError} as the run's error, where there is none.
+   */
+  attach(id: string, options: AttachOptions = {}): Process {
+    checkText('id', id ?? null);
+    checkRecord('options', options);
+    const { from = {}, ...processOptions } = options;
+    checkInteger('from.stdout', from.stdout, { min: 0 });
+    checkInteger('from.stderr', from.stderr, { min: 0 });
+    const request = { sandboxId: this.id, runId: id, from };
+    const controls: ProcessControls = {
+      kill: (signal) => startOperation<void>(this.#signal(id, signal), undefined),
+    };
+    return new Process(this.#backend.attach(request), [id], { ...processOptions, id, controls });
+  }
+
+  /**
+   * The output of the main command, in the order in which it came.
+   *
+   * @param options - `follow`: go on until the command ends. Default: what is retained now.
+   */
+  logs$(options: { readonly follow?: boolean } = {}): Observable<OutputEvent> {
+    checkRecord('options', options);
+    const { follow = false } = options;
+    checkBoolean('follow', follow);
+    return this.#backend.logs({ sandboxId: this.id, follow });
+  }
+
+  /** How the sandbox stands now. */
+  status(): OperationRef<SandboxInfo> {
+    return startOperation(this.#backend.get(this.id));
+  }
+
+  /** Waits until the sandbox is no longer running. */
+  wait(timeout?: number | WaitOptions): Promise<SandboxInfo> {
+    const ended$ = this.#backend.watch({}).pipe(
+      filter(({ id, status }) => id === this.id && status !== 'running'),
+      take(1),
+    );
+    return waitFor(ended$, timeout);
+  }
+
+  /** Ends all of its processes. Its status and logs stay. */
+  stop(): OperationRef<SandboxInfo> {
+    return startOperation(this.#backend.stop(this.id));
+  }
+
+  /** Ends all of its processes and removes everything; settles when nothing is left. */
+  delete(): OperationRef<void> {
+    return startOperation<void>(this.#backend.delete(this.id), undefined);
+  }
+
+  /** Deletes the sandbox at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.delete();
+  }
+
+  #check(command: readonly string[], options: ExecOptions): void {
+    checkCommand(command);
+    checkProcessOptions(options);
+    const { stdin, ...rest } = options;
+    checkRunOptions(typeof stdin === 'boolean' ? rest : options);
+  }
+
+  #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
+    this.#check(command, options);
+    const { stdin, ...rest } = options;
+    const id = options.id ?? newId();
+    const controls = new RunControls((signal) => this.#signal(id, signal), {
+      stdin: stdin === true,
+      tty: options.tty !== undefined && options.tty !== false,
+    });
+    const runOptions =
+      typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
+    const execution = { backend: this.#backend, sandboxId: this.id, command, controls };
+    const source = execute({ ...execution, options: { ...runOptions, id } });
+    return new Process<T>(source, command, { ...options, id, controls });
+  }
+
+  #signal(runId: string, signal: string): Observable<never> {
+    return this.#backend.signal({ sandboxId: this.id, runId, signal });
+  }
+}
