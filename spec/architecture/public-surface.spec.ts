@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import * as core from 'sandbox-rx';
+import * as node from 'sandbox-rx/node';
+import * as testing from 'sandbox-rx/testing';
+
+/** Everything that can be imported, beside types. A name here is a promise: it is added and removed by decision. */
+const surface = {
+  'sandbox-rx': [
+    'CancelledError',
+    'ConnectionLostError',
+    'OperationRef',
+    'OutputLimitError',
+    'Process',
+    'ProcessResult',
+    'Sandbox',
+    'SandboxClient',
+    'SandboxError',
+    'SandboxExecutionError',
+    'SandboxFileError',
+    'SandboxFiles',
+    'SandboxNotFoundError',
+    'SandboxTimeoutError',
+    'SandboxValidationError',
+    'StreamReader',
+    'StreamWriter',
+    'TimeoutError',
+    'UnsupportedError',
+    'check',
+    'coalesce',
+    'decode',
+    'lines',
+    'ndjson',
+    'stderr',
+    'stdout',
+    'toResult',
+  ],
+  'sandbox-rx/node': ['localBackend'],
+  'sandbox-rx/testing': ['delay', 'err', 'exit', 'memoryBackend', 'out'],
+};
+
+describe('the public surface', () => {
+  it.each([
+    ['sandbox-rx', core, surface['sandbox-rx']],
+    ['sandbox-rx/node', node, surface['sandbox-rx/node']],
+    ['sandbox-rx/testing', testing, surface['sandbox-rx/testing']],
+  ])('of %s is exactly this', (_entry, actual, expected) => {
+    expect(Object.keys(actual).sort()).toEqual(expected);
+  });
+});
