@@ -73,10 +73,18 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
     const decoder = new TextStreamDecoder('utf-8');
     let found: string[] = [];
     const collect = (line: string): void => void found.push(line);
-    for await (const chunk of this) {
-      splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), collect);
+    try {
+      for await (const chunk of this) {
+        splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), collect);
+        yield* found;
+        found = [];
+      }
+    } catch (error) {
+      // What came before the failure is not lost: the lines of the last chunk, and the one that was cut short.
+      splitter.push(decoder.end(), collect);
+      splitter.end(collect);
       yield* found;
-      found = [];
+      throw error;
     }
     splitter.push(decoder.end(), collect);
     splitter.end(collect);
@@ -123,13 +131,18 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
 
   #wait(): Promise<IteratorResult<T, undefined>> {
     return (this.#waiting = new Promise((resolve) => {
-      this.#wake = () => {
-        const result = this.#poll();
-        if (result === undefined) return;
+      const wake = (): void => {
+        // Reading can come back here: it pauses and resumes the run, and closes this reader at the end.
         this.#wake = undefined;
-        this.#waiting = undefined;
-        resolve(result);
+        const result = this.#poll();
+        if (result === undefined) {
+          this.#wake = wake;
+        } else {
+          this.#waiting = undefined;
+          resolve(result);
+        }
       };
+      this.#wake = wake;
     }));
   }
 

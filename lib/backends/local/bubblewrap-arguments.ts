@@ -30,8 +30,21 @@ export function viewArguments(spec: SandboxSpec, mounts: readonly Mount[]): read
     ...['--size', size, '--tmpfs', '/tmp', '--size', size, '--tmpfs', sandboxHome],
     ...['--dir', '/run', '--dir', '/var', '--symlink', '/tmp', '/var/tmp'],
     ...(spec.network === 'host' ? ['--ro-bind-try', resolverDirectory, resolverDirectory] : []),
-    ...mounts.flatMap(({ source, target = source, writable }) => [writable ? '--bind' : '--ro-bind', source, target]),
-    ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', sandboxHome, '--hostname', 'sandbox'],
+    ...mounts.flatMap(({ source, target = source, writable }) => [
+      writable ? '--bind' : '--ro-bind',
+      source,
+      target,
+    ]),
+    ...[
+      '--remount-ro',
+      '/dev',
+      '--remount-ro',
+      '/',
+      '--chdir',
+      sandboxHome,
+      '--hostname',
+      'sandbox',
+    ],
   ];
 }
 
@@ -42,7 +55,9 @@ const resolverDirectory = '/run/systemd/resolve';
 function systemDirectory(path: string): readonly string[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return [];
-  return found.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
+  return found.isSymbolicLink()
+    ? ['--symlink', readlinkSync(path), path]
+    : ['--ro-bind', path, path];
 }
 
 /** What the sandbox does not share with the host, and what becomes of it when this program ends. */

@@ -6,7 +6,12 @@ import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import type { LocalBox } from './box.js';
-import { enclosureArguments, sandboxHome, viewArguments, type Mount } from './bubblewrap-arguments.js';
+import {
+  enclosureArguments,
+  sandboxHome,
+  viewArguments,
+  type Mount,
+} from './bubblewrap-arguments.js';
 import type { Launch, LiveRun } from './child-run.js';
 import { Keeper } from './keeper.js';
 import { guardedEnv, launchArguments, terminalArguments, terminalEnv } from './launch-script.js';
@@ -46,7 +51,10 @@ function unprivilegedUser(): { uid?: number; gid?: number } {
  *
  * @see {@link https://man7.org/linux/man-pages/man7/user_namespaces.7.html | user_namespaces(7)}
  */
-export function openBubblewrapBox(spec: SandboxSpec, mounts: readonly Mount[]): Observable<LocalBox> {
+export function openBubblewrapBox(
+  spec: SandboxSpec,
+  mounts: readonly Mount[],
+): Observable<LocalBox> {
   return new Observable((subscriber) => {
     const user = unprivilegedUser();
     const child = startBubblewrap(spec, mounts, user);
@@ -72,13 +80,32 @@ export function openBubblewrapBox(spec: SandboxSpec, mounts: readonly Mount[]): 
   });
 }
 
-function startBubblewrap(spec: SandboxSpec, mounts: readonly Mount[], user: { uid?: number; gid?: number }): ChildProcess {
+function startBubblewrap(
+  spec: SandboxSpec,
+  mounts: readonly Mount[],
+  user: { uid?: number; gid?: number },
+): ChildProcess {
   const bwrap = needTool('bwrap', 'bubblewrap');
   const view = viewArguments(spec, mounts);
   return spawn(
     needTool('unshare', 'util-linux'),
-    ['--user', '--map-root-user', bwrap, ...enclosureArguments(spec), ...view, '/bin/sh', '-c', keeperScript],
-    { stdio: onlyThese(['pipe', 'pipe', 'pipe'], true), cwd: '/', detached: true, env: { LC_ALL: 'C' }, ...user },
+    [
+      '--user',
+      '--map-root-user',
+      bwrap,
+      ...enclosureArguments(spec),
+      ...view,
+      '/bin/sh',
+      '-c',
+      keeperScript,
+    ],
+    {
+      stdio: onlyThese(['pipe', 'pipe', 'pipe'], true),
+      cwd: '/',
+      detached: true,
+      env: { LC_ALL: 'C' },
+      ...user,
+    },
   );
 }
 
@@ -137,7 +164,11 @@ class BubblewrapBox implements LocalBox {
 
   constructor(
     spec: SandboxSpec,
-    { init, user, keeper }: { readonly init: number; readonly user: { uid?: number }; readonly keeper: Keeper },
+    {
+      init,
+      user,
+      keeper,
+    }: { readonly init: number; readonly user: { uid?: number }; readonly keeper: Keeper },
   ) {
     this.#spec = spec;
     this.#user = user;
@@ -164,7 +195,12 @@ class BubblewrapBox implements LocalBox {
       limits: this.#limits,
       command: request.command,
     });
-    const [file = '', ...args] = [...terminalArguments(request.tty), ...this.#enter, '/bin/sh', ...launch];
+    const [file = '', ...args] = [
+      ...terminalArguments(request.tty),
+      ...this.#enter,
+      '/bin/sh',
+      ...launch,
+    ];
     return { file, args, env, cwd: '/', mark, reports: true, isHelper: true, ...this.#user };
   }
 }
@@ -172,7 +208,23 @@ class BubblewrapBox implements LocalBox {
 function enterArguments({ network = 'none' }: SandboxSpec, init: number): readonly string[] {
   const namespaces = ['-m', '-p', '-i', '-u', ...(network === 'none' ? ['-n'] : [])];
   return [
-    ...[needTool('nsenter', 'util-linux'), '-t', String(init), '--user', '--preserve-credentials', ...namespaces, '--'],
-    ...[needTool('setpriv', 'util-linux'), '--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs', '--'],
+    ...[
+      needTool('nsenter', 'util-linux'),
+      '-t',
+      String(init),
+      '--user',
+      '--preserve-credentials',
+      ...namespaces,
+      '--',
+    ],
+    ...[
+      needTool('setpriv', 'util-linux'),
+      '--bounding-set',
+      '-all',
+      '--inh-caps',
+      '-all',
+      '--no-new-privs',
+      '--',
+    ],
   ];
 }

@@ -87,7 +87,8 @@ class ChildRun implements LiveRun {
     try {
       const child = (this.#child = this.#spawn());
       child.once('error', (cause) => {
-        if (child.pid === undefined) this.#fail(spawnFailure(cause, this.#request, this.#launch.cwd));
+        if (child.pid === undefined)
+          this.#fail(spawnFailure(cause, this.#request, this.#launch.cwd));
       });
       if (child.pid === undefined) return;
       this.#observe(child);
@@ -176,7 +177,8 @@ class ChildRun implements LiveRun {
   #pause(paused: boolean): void {
     if (paused === this.#paused) return;
     this.#paused = paused;
-    for (const output of this.#outputs) if (paused) output.pause();
+    for (const output of this.#outputs)
+      if (paused) output.pause();
       else output.resume();
     if (paused) this.#drain?.hold();
     else this.#drain?.restart();
@@ -232,7 +234,10 @@ class ChildRun implements LiveRun {
     const { killSignal, killGraceMs } = this.#request;
     const { mark, isHelper } = this.#launch;
     endTree({ root, mark, isHelper }, { signal: killSignal, graceMs: killGraceMs }, () => {
-      if (this.#exit === undefined) this.#child?.once('exit', () => { this.#close(); });
+      if (this.#exit === undefined)
+        this.#child?.once('exit', () => {
+          this.#close();
+        });
       else this.#close();
     });
   }

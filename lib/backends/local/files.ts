@@ -14,17 +14,24 @@ type Spawn = (box: LocalBox, request: ExecRequest) => Observable<ProcessEvent>;
  * the sandbox itself may and sees.
  */
 export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
-  const run = (box: LocalBox, script: string, request: FileRequest & Partial<ExecRequest>): Observable<Uint8Array> =>
-    spawn(box, { ...helperRequest(request), command: ['sh', '-c', script, 'sh', operand(request.path)] }).pipe(
-      checked(request.path),
-    );
+  const run = (
+    box: LocalBox,
+    script: string,
+    request: FileRequest & Partial<ExecRequest>,
+  ): Observable<Uint8Array> =>
+    spawn(box, {
+      ...helperRequest(request),
+      command: ['sh', '-c', script, 'sh', operand(request.path)],
+    }).pipe(checked(request.path));
   return {
     read: (box, request) => run(box, 'exec cat -- "$1"', request),
     write: (box, { data$, ...request }) =>
       run(box, writeScript, { ...request, stdin$: data$ }).pipe(ignoreElements()),
     list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
     remove: (box, { recursive, ...request }) =>
-      run(box, recursive ? 'exec rm -r -- "$1"' : 'exec rm -- "$1"', request).pipe(ignoreElements()),
+      run(box, recursive ? 'exec rm -r -- "$1"' : 'exec rm -- "$1"', request).pipe(
+        ignoreElements(),
+      ),
   };
 }
 
@@ -92,7 +99,11 @@ function fileError(path: string, said: string): SandboxFileError {
   return new SandboxFileError(reason, path, said === '' ? reason : said);
 }
 
-const types: Readonly<Record<string, FileInfo['type']>> = { f: 'file', d: 'directory', l: 'symlink' };
+const types: Readonly<Record<string, FileInfo['type']>> = {
+  f: 'file',
+  d: 'directory',
+  l: 'symlink',
+};
 
 /** Reads the records of {@link listScript}. */
 function fileInfos(): (source: Observable<Uint8Array>) => Observable<FileInfo> {

@@ -17,7 +17,9 @@ export class Keeper {
     this.#end = end;
     child.stdin?.on('error', ignore);
     child.once('exit', (code, signal) => {
-      this.#ended.next(`its keeper ended unexpectedly (${signal ?? `status ${code ?? 'unknown'}`})`);
+      this.#ended.next(
+        `its keeper ended unexpectedly (${signal ?? `status ${code ?? 'unknown'}`})`,
+      );
       this.#ended.complete();
     });
   }

@@ -54,7 +54,17 @@ if [ "$join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
 /** The arguments of `sh` that make it run a command by the script. */
 export function launchArguments(launch: LaunchArguments): readonly string[] {
   const { home, cwd, join, variables, limits, command } = launch;
-  return ['-c', launchScript, 'sh', home, cwd, join ? 'join' : '', variables.join(' '), limits, ...command];
+  return [
+    '-c',
+    launchScript,
+    'sh',
+    home,
+    cwd,
+    join ? 'join' : '',
+    variables.join(' '),
+    limits,
+    ...command,
+  ];
 }
 
 /** What the script is told. */
@@ -78,7 +88,8 @@ export function terminalEnv({ tty }: ExecRequest): Readonly<Record<string, strin
 }
 
 /** Variables that change how any dynamically linked program starts, and so must not reach the tools in between. */
-const loaderVariables = /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV)$/;
+const loaderVariables =
+  /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV)$/;
 
 /** An environment for the tools before the command, and the names that the script has to put back. */
 export function guardedEnv(env: Readonly<Record<string, string>>): {

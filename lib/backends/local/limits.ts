@@ -6,7 +6,12 @@ import type { SandboxLimits } from '../../sandbox/sandbox-spec.js';
  *
  * @see {@link https://man7.org/linux/man-pages/man2/getrlimit.2.html | getrlimit(2)}
  */
-export function limitWords({ memoryBytes, processes, openFiles, cpuSeconds }: SandboxLimits): string {
+export function limitWords({
+  memoryBytes,
+  processes,
+  openFiles,
+  cpuSeconds,
+}: SandboxLimits): string {
   const words = [
     memoryBytes !== undefined && `v=${Math.floor(memoryBytes / 1024)}`,
     openFiles !== undefined && `n=${openFiles}`,

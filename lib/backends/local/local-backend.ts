@@ -1,9 +1,24 @@
 import { defer, filter, ignoreElements, map, take, tap, timer, type Observable } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../../process/errors/errors.js';
 import type { ProcessEvent } from '../../process/process-event.js';
-import { checkBoolean, checkOneOf, checkRecord, checkText, refuse } from '../../process/validate.js';
-import type { Capabilities, ExecRequest, SandboxBackend, SignalRequest } from '../../sandbox/backend.js';
-import { EmbeddedBackend, type EngineFiles, type SandboxEngine } from '../../sandbox/embedded-backend.js';
+import {
+  checkBoolean,
+  checkOneOf,
+  checkRecord,
+  checkText,
+  refuse,
+} from '../../process/validate.js';
+import type {
+  Capabilities,
+  ExecRequest,
+  SandboxBackend,
+  SignalRequest,
+} from '../../sandbox/backend.js';
+import {
+  EmbeddedBackend,
+  type EngineFiles,
+  type SandboxEngine,
+} from '../../sandbox/embedded-backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import type { LocalBox } from './box.js';
 import type { Mount } from './bubblewrap-arguments.js';
@@ -55,7 +70,9 @@ export function localBackend(options: LocalBackendOptions = {}): SandboxBackend 
   const { isolation = 'bubblewrap', mounts = [] } = options;
   checkMounts(mounts);
   if (isolation === 'none' && mounts.length > 0) {
-    throw new SandboxValidationError("mounts need isolation: 'bubblewrap'; without isolation, everything is there");
+    throw new SandboxValidationError(
+      "mounts need isolation: 'bubblewrap'; without isolation, everything is there",
+    );
   }
   return new EmbeddedBackend(new LocalEngine(isolation, mounts));
 }
@@ -125,6 +142,7 @@ const helperPollMs = 5;
 
 /** The process that the command became: where a helper waits for it, its child in the sandbox. */
 function targetOf(run: LiveRun | undefined, runId: string): number | undefined {
-  if (run?.pid === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
+  if (run?.pid === undefined)
+    throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
   return run.isHelper ? childrenOf(run.pid)[0] : run.pid;
 }

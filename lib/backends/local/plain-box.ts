@@ -64,7 +64,10 @@ function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {
     limits?.homeBytes !== undefined && 'limits.homeBytes',
   ].filter(Boolean);
   if (wanted.length === 0) return;
-  throw new UnsupportedError('isolation', `${wanted.join(' and ')} cannot be held with isolation: 'none'`);
+  throw new UnsupportedError(
+    'isolation',
+    `${wanted.join(' and ')} cannot be held with isolation: 'none'`,
+  );
 }
 
 class PlainBox implements LocalBox {
@@ -79,7 +82,11 @@ class PlainBox implements LocalBox {
 
   constructor(
     spec: SandboxSpec,
-    { home, mark, keeper }: { readonly home: string; readonly mark: string; readonly keeper: Keeper },
+    {
+      home,
+      mark,
+      keeper,
+    }: { readonly home: string; readonly mark: string; readonly keeper: Keeper },
   ) {
     this.mark = mark;
     this.#spec = spec;
@@ -99,7 +106,12 @@ class PlainBox implements LocalBox {
     if (request.tty === undefined && !join && limits === '') {
       return { file, args, cwd, env, mark, reports: false, isHelper: false };
     }
-    return { ...this.#byScript(request, { cwd, join, limits, env }), mark, reports: true, isHelper: false };
+    return {
+      ...this.#byScript(request, { cwd, join, limits, env }),
+      mark,
+      reports: true,
+      isHelper: false,
+    };
   }
 
   #byScript(
@@ -124,6 +136,7 @@ interface ScriptedLaunch {
 
 function hostEnv(): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) env[name] = value;
   return env;
 }

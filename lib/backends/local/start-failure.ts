@@ -16,7 +16,11 @@ const explanations: Readonly<Record<StartFailure, string>> = {
 };
 
 /** The error for a command that did not start, in words that say what to do. */
-export function startFailure(reason: string, request: ExecRequest, cause?: unknown): SandboxExecutionError {
+export function startFailure(
+  reason: string,
+  request: ExecRequest,
+  cause?: unknown,
+): SandboxExecutionError {
   const known: StartFailure = reason in explanations ? (reason as StartFailure) : 'not_started';
   const subject = known === 'bad_cwd' ? (request.cwd ?? 'cwd') : (request.command[0] ?? '');
   const said = known === 'not_started' && cause instanceof Error ? ` (${cause.message})` : '';
@@ -29,7 +33,11 @@ export function startFailure(reason: string, request: ExecRequest, cause?: unkno
 }
 
 /** Reads off what `spawn` reported why a command did not start; `ENOENT` may mean its cwd as well. */
-export function spawnFailure(cause: unknown, request: ExecRequest, cwd: string | undefined): SandboxExecutionError {
+export function spawnFailure(
+  cause: unknown,
+  request: ExecRequest,
+  cwd: string | undefined,
+): SandboxExecutionError {
   return startFailure(reasonOf(errnoOf(cause), cwd), request, cause);
 }
 
@@ -38,7 +46,9 @@ function reasonOf(errno: string, cwd: string | undefined): StartFailure {
   const place = cwd === undefined ? undefined : statSync(cwd, { throwIfNoEntry: false });
   if (cwd !== undefined && !place?.isDirectory()) return 'bad_cwd';
   if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'not_found';
-  return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC' ? 'not_executable' : 'not_started';
+  return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC'
+    ? 'not_executable'
+    : 'not_started';
 }
 
 function errnoOf(cause: unknown): string {

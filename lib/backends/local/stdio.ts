@@ -148,7 +148,11 @@ function openTerminal({ rows, cols }: WindowSize): OpenTerminal {
   try {
     pty = requireFromHere(ptyPackage) as typeof pty;
   } catch (cause) {
-    throw new UnsupportedError('tty', `a terminal needs the package ${ptyPackage}: npm install ${ptyPackage}`, { cause });
+    throw new UnsupportedError(
+      'tty',
+      `a terminal needs the package ${ptyPackage}: npm install ${ptyPackage}`,
+      { cause },
+    );
   }
   const opened = pty.open({ rows, cols, encoding: null });
   return {

@@ -1,0 +1,18 @@
+import { SandboxExecutionError, SandboxTimeoutError } from '../process/errors/errors.js';
+
+/** Exit statuses with a meaning of their own, as `timeout(1)`, `env(1)` and `docker run` have them. */
+const timedOut = 124;
+const ownFailure = 125;
+const notExecutable = 126;
+const notFound = 127;
+
+/** The reader of our output went away: the status of a death by SIGPIPE. */
+export const brokenPipe = 141;
+
+/** The status for a run that did not give one. */
+export function statusOf(error: unknown): number {
+  if (error instanceof SandboxTimeoutError) return timedOut;
+  if (!(error instanceof SandboxExecutionError)) return ownFailure;
+  if (error.reason === 'not_found') return notFound;
+  return error.reason === 'not_executable' ? notExecutable : ownFailure;
+}
