@@ -1,5 +1,5 @@
 import { animationFrameScheduler, asyncScheduler, type OperatorFunction, type SchedulerLike, type Subscription } from 'rxjs';
-import { checkInteger, checkRecord, maxTimerMs } from '../process/validate.js';
+import { checkInteger, checkRecord, checkScheduler, maxTimerMs } from '../process/validate.js';
 import { staged } from './staged.js';
 
 /** Options for {@link coalesce}. */
@@ -36,6 +36,7 @@ export function coalesce<T>(config: CoalesceConfig = {}): OperatorFunction<T, T[
   checkRecord('config', config);
   const { periodMs } = config;
   checkInteger('periodMs', periodMs, { min: 1, max: maxTimerMs });
+  checkScheduler('scheduler', config.scheduler);
   const byFrame = periodMs === undefined && typeof globalThis.requestAnimationFrame === 'function';
   const scheduler = config.scheduler ?? (byFrame ? animationFrameScheduler : asyncScheduler);
   const delay = byFrame ? 0 : (periodMs ?? frameMs);

@@ -1,8 +1,9 @@
-import { defer, type MonoTypeOperatorFunction, Observable, type OperatorFunction } from 'rxjs';
+import { type MonoTypeOperatorFunction, Observable, type OperatorFunction, Subject } from 'rxjs';
 import type { ProcessEvent } from '../process/process-event.js';
-import type { ProcessOptions } from '../process/process-options.js';
+import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
 import type { ProcessResult } from '../process/process-result.js';
 import { Process } from '../process/process.js';
+import { checkCommand, checkRecord } from '../process/validate.js';
 
 /** Options for {@link toResult} and {@link check}. */
 export interface ResultConfig extends Pick<
@@ -23,6 +24,7 @@ const unnamed = ['command'];
  * toResult()   -----------(r|)     r = { returncode, stdout: o + o, stderr: e, ... }
  * ```
  *
+ * @throws {@link SandboxValidationError} at once, for bad options.
  * @throws {@link ConnectionLostError} through the error channel, when the source completes without an `exit`.
  *
  * @example
@@ -34,7 +36,7 @@ const unnamed = ['command'];
  * ```
  */
 export function toResult(config: ResultConfig = {}): OperatorFunction<ProcessEvent, ProcessResult> {
-  const { command = unnamed, ...options } = config;
+  const { command, options } = checkConfig(config);
   return (source) =>
     new Observable((subscriber) => {
       const process = new Process(source, command, options);
@@ -52,6 +54,8 @@ export function toResult(config: ResultConfig = {}): OperatorFunction<ProcessEve
  * check()   --o--(x#)
  * ```
  *
+ * @throws {@link SandboxValidationError} at once, for bad options.
+ *
  * @example
  * ```ts
  * import { check, lines, stdout, type Sandbox } from 'sandbox-rx';
@@ -64,11 +68,26 @@ export function toResult(config: ResultConfig = {}): OperatorFunction<ProcessEve
  * ```
  */
 export function check(config: Omit<ResultConfig, 'check'> = {}): MonoTypeOperatorFunction<ProcessEvent> {
-  const { command = unnamed, ...options } = config;
+  const { command, options } = checkConfig(config);
   return (source) =>
     new Observable((subscriber) => {
-      const process = new Process(defer(() => source), command, { ...options, check: true });
-      subscriber.add(process.events$.subscribe(subscriber));
+      // Between the source and its Process, so that the events of a synchronous source are passed on as they come.
+      const events$ = new Subject<ProcessEvent>();
+      const process = new Process(events$, command, { ...options, check: true });
+      process.events$.subscribe(subscriber);
+      const linked$ = new Observable<ProcessEvent>((inner) => {
+        subscriber.add(inner);
+        source.subscribe(inner);
+      });
+      linked$.subscribe(events$);
       return () => process.cancel();
     });
+}
+
+function checkConfig(config: ResultConfig): Required<Pick<ResultConfig, 'command'>> & { readonly options: ProcessOptions } {
+  checkRecord('config', config);
+  const { command = unnamed, ...options } = config;
+  checkCommand(command);
+  checkProcessOptions(options);
+  return { command, options };
 }

@@ -1,4 +1,4 @@
-import { Observable, takeWhile, type OperatorFunction, type Subscriber } from 'rxjs';
+import { Observable, type OperatorFunction, type Subscriber } from 'rxjs';
 
 /** What an operator does with each value; its state lives as long as one subscription. */
 interface Stage<In> {
@@ -15,18 +15,12 @@ export function staged<In, Out>(open: (subscriber: Subscriber<Out>) => Stage<In>
   return (source) =>
     new Observable((subscriber) => {
       const stage = open(subscriber);
-      const guarded = (step: () => void): void => {
-        try {
-          step();
-        } catch (error) {
-          subscriber.error(error);
-        }
-      };
-      const flush = (): void => {
-        guarded(() => stage.flush?.());
-      };
-      // A synchronous source hears of an unsubscription only when it is asked again.
-      return source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
+      // Linked before the source is subscribed to, so that leaving stops a synchronous source too.
+      const linked = new Observable<In>((inner) => {
+        subscriber.add(inner);
+        source.subscribe(inner);
+      });
+      linked.subscribe({
         next: (value) => {
           try {
             stage.next(value);
@@ -35,12 +29,20 @@ export function staged<In, Out>(open: (subscriber: Subscriber<Out>) => Stage<In>
           }
         },
         error: (error: unknown) => {
-          flush();
+          try {
+            stage.flush?.();
+          } catch {
+            // The source's error came first.
+          }
           subscriber.error(error);
         },
         complete: () => {
-          flush();
-          subscriber.complete();
+          try {
+            stage.flush?.();
+            subscriber.complete();
+          } catch (error) {
+            subscriber.error(error);
+          }
         },
       });
     });

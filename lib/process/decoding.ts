@@ -1,17 +1,13 @@
 import { chunkDecoder, type Chunk, type ChunkDecoder } from './chunk-decoder.js';
 import { LogCursor, type StreamLog } from './stream-log.js';
-import { orphanedBytes } from './text-stream-decoder.js';
 
 /** A reading position in a stream's log, with the decoder's state that belongs to it. */
 export class Decoding<T extends Chunk> {
   readonly #cursor: LogCursor;
-  readonly #encoding: string;
   readonly #decoder: ChunkDecoder<T>;
-  #begun = false;
 
   constructor(log: StreamLog, encoding: string) {
     this.#cursor = new LogCursor(log);
-    this.#encoding = encoding;
     this.#decoder = chunkDecoder(encoding);
   }
 
@@ -24,18 +20,10 @@ export class Decoding<T extends Chunk> {
   next(limit: number = Infinity): T | undefined {
     const bytes = this.#cursor.next(limit);
     if (bytes === undefined) return undefined;
-    return this.#decoder.decode(this.#begun ? bytes : this.#first(bytes));
+    return this.#decoder.decode(bytes, this.#cursor.position - bytes.length);
   }
 
   end(): T {
     return this.#decoder.end();
-  }
-
-  /** Where earlier bytes were dropped, the rest of a character that began in them is left out too. */
-  #first(bytes: Uint8Array): Uint8Array {
-    this.#begun = true;
-    return this.#cursor.position === bytes.length
-      ? bytes
-      : bytes.subarray(orphanedBytes(bytes, this.#encoding));
   }
 }

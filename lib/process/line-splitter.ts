@@ -23,28 +23,24 @@ export class LineSplitter {
   push(text: string, emit: (line: string) => void): void {
     let from = 0;
     for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', from)) {
-      const end = at > from && text.charCodeAt(at - 1) === carriageReturn ? at - 1 : at;
-      const line = text.slice(from, end);
+      const line = this.#rest === '' ? text.slice(from, at) : this.#continue(text.slice(from, at));
       from = at + 1;
-      emit(this.#rest === '' ? this.#whole(line) : this.#whole(this.#continue(line)));
+      emit(this.#whole(withoutTerminator(line)));
     }
     if (from < text.length) this.#keep(from === 0 ? text : text.slice(from));
   }
 
   /** Hands over the last line when it had no terminator. */
   end(emit: (line: string) => void): void {
-    const line = this.#rest;
-    this.#rest = '';
-    if (line !== '') emit(this.#redraw ? visible(line) : line);
+    const line = this.#continue('');
+    if (line !== '') emit(this.#whole(line));
   }
 
-  /** The held beginning of a line with its end; the `\r` of a split `\r\n` may be the last thing held. */
+  /** The held beginning of a line with its end. */
   #continue(end: string): string {
-    const rest = this.#rest;
+    const line = this.#rest + end;
     this.#rest = '';
-    return end === '' && rest.charCodeAt(rest.length - 1) === carriageReturn
-      ? rest.slice(0, -1)
-      : rest + end;
+    return line;
   }
 
   #whole(line: string): string {
@@ -56,8 +52,9 @@ export class LineSplitter {
   #keep(text: string): void {
     const rest = this.#rest + text;
     this.#rest = this.#redraw ? withoutOverdrawn(rest) : rest;
-    // One more, because a `\r` at the end may be the first half of a terminator.
-    if (this.#rest.length > this.#maxLength + 1) this.#refuse();
+    // One more, where a `\r` at the end may be the first half of a terminator.
+    const tooLong = this.#rest.length - this.#maxLength;
+    if (tooLong > 1 || (tooLong === 1 && !this.#rest.endsWith('\r'))) this.#refuse();
   }
 
   #refuse(): never {
@@ -69,13 +66,24 @@ export class LineSplitter {
   }
 }
 
-/** What a terminal shows of a line: the text after its last carriage return that more text followed. */
-function visible(line: string): string {
-  const drawn = line.endsWith('\r') ? line.slice(0, -1) : line;
-  return drawn.slice(drawn.lastIndexOf('\r') + 1);
+function withoutTerminator(line: string): string {
+  return line.charCodeAt(line.length - 1) === carriageReturn ? line.slice(0, -1) : line;
 }
 
-/** The same, with a carriage return at the end kept: what follows decides what it means. */
+/** What a terminal shows of a line: the text after its last carriage return that more text followed. */
+function visible(line: string): string {
+  const end = drawnLength(line);
+  return line.slice(line.lastIndexOf('\r', end - 1) + 1, end);
+}
+
+/** The same, with a carriage return kept that may be drawn over next. */
 function withoutOverdrawn(line: string): string {
-  return line.slice(line.lastIndexOf('\r', line.length - 2) + 1);
+  return drawnLength(line) === line.length ? visible(line) : `${visible(line)}\r`;
+}
+
+/** Length without the carriage returns at the end: nothing has been drawn over yet. */
+function drawnLength(line: string): number {
+  let length = line.length;
+  while (length > 0 && line.charCodeAt(length - 1) === carriageReturn) length--;
+  return length;
 }

@@ -3,7 +3,16 @@ import { chunkDecoder } from './chunk-decoder.js';
 import type { FlowLimits, OverflowStrategy } from './flow-control.js';
 import type { ProcessControls } from './process-controls.js';
 import type { ProcessResult } from './process-result.js';
-import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkRecord, checkText } from './validate.js';
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkOneOf,
+  checkRecord,
+  checkScheduler,
+  checkText,
+  refuse,
+} from './validate.js';
 
 /** Told once when a run is over: `(result, null)`, or `(null, error)`. */
 export type StatsCallback = (result: ProcessResult | null, error: unknown) => void;
@@ -39,6 +48,8 @@ export interface ProcessOptions {
 
 /** The options with their defaults. */
 export interface ResolvedOptions extends FlowLimits {
+  /** The run's id, where it was given. */
+  readonly id: string | undefined;
   readonly encoding: string;
   readonly check: boolean;
   readonly statsCallback: StatsCallback | undefined;
@@ -56,6 +67,7 @@ export const defaultRetainBytes: number = 16 * mebibyte;
 export function resolveOptions(options: ProcessOptions): ResolvedOptions {
   const { scheduler } = options;
   return {
+    id: options.id,
     encoding: options.encoding ?? 'utf-8',
     retainBytes: options.retainBytes ?? defaultRetainBytes,
     highWaterMark: options.highWaterMark ?? mebibyte,
@@ -71,12 +83,15 @@ export function resolveOptions(options: ProcessOptions): ResolvedOptions {
 export function checkProcessOptions(options: ProcessOptions): void {
   checkRecord('options', options);
   checkText('id', options.id);
+  if (options.id === '') refuse('id', 'not empty', '');
   checkEncoding(options.encoding);
   checkInteger('retainBytes', options.retainBytes, { min: 0 });
   checkInteger('highWaterMark', options.highWaterMark, { min: 1 });
   checkOneOf('overflow', options.overflow, ['dropOldest', 'backpressure', 'fail']);
   checkBoolean('check', options.check);
   checkFunction('statsCallback', options.statsCallback);
+  checkScheduler('scheduler', options.scheduler);
+  if (options.controls !== undefined) checkRecord('controls', options.controls);
 }
 
 function checkEncoding(encoding: string | undefined): void {

@@ -1,4 +1,4 @@
-import { map, Observable } from 'rxjs';
+import { isObservable, map, Observable } from 'rxjs';
 import type { Chunk } from './chunk-decoder.js';
 import { SandboxExecutionError, UnsupportedError } from './errors/errors.js';
 import { newId } from './new-id.js';
@@ -10,7 +10,7 @@ import type { ProcessResult } from './process-result.js';
 import { Run, type ProcessState } from './run.js';
 import type { StreamReader } from './stream-reader.js';
 import type { StreamWriter } from './stream-writer.js';
-import { checkCommand, checkInteger, checkRecord, checkSignalName } from './validate.js';
+import { checkCommand, checkInteger, checkRecord, checkSignalName, refuse } from './validate.js';
 
 /**
  * A handle on one run of a command: subscribes to its events at once and multicasts them.
@@ -55,6 +55,7 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
   #stderr$: Observable<T> | undefined;
 
   constructor(source: Observable<ProcessEvent>, command: readonly string[], options: ProcessOptions = {}) {
+    if (!isObservable(source)) refuse('source', 'an Observable of process events', source);
     checkCommand(command);
     checkProcessOptions(options);
     const run = new Run<T>(command, resolveOptions(options));

@@ -1,4 +1,4 @@
-import { config, Subject, type Observable, type Observer, type Subscriber, type Subscription } from 'rxjs';
+import { config, Observable, Subject, type Observer, type Subscriber } from 'rxjs';
 import type { Chunk } from './chunk-decoder.js';
 import { ChunkChannel, replayEnded, terminate, type StreamEnd } from './chunk-channel.js';
 import {
@@ -7,6 +7,7 @@ import {
   OutputLimitError,
   SandboxExecutionError,
 } from './errors/errors.js';
+import type { SandboxErrorDetails } from './errors/sandbox-error.js';
 import { FlowControl } from './flow-control.js';
 import { OutputLog } from './output-log.js';
 import type { RunLifecycle } from './process-controls.js';
@@ -52,11 +53,13 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   readonly #startedAt: number;
   #stdout: Consumers<T> | undefined;
   #stderr: Consumers<T> | undefined;
-  #subscription: Subscription | undefined;
+  #subscription: Subscriber<ProcessEvent> | undefined;
   #events: Subject<ProcessEvent> | undefined;
   #states: Subject<ProcessState> | undefined;
   #state: ProcessState = 'starting';
   #paused = false;
+  /** What is being told to consumers now, and what waits its turn. */
+  #steps: (() => void)[] | undefined;
 
   constructor(command: readonly string[], options: ResolvedOptions) {
     this.#command = command;
@@ -70,19 +73,60 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   start(source: Observable<ProcessEvent>): void {
-    this.#options.controls?.connect?.(this);
-    this.#subscription = source.subscribe(this);
-    if (this.end !== undefined && this.end.state !== 'exited') this.#subscription.unsubscribe();
-    if (this.#options.controls?.connect === undefined) {
-      this.#subscription.add(() => {
+    const { controls } = this.#options;
+    controls?.connect?.(this);
+    const linked$ = new Observable<ProcessEvent>((subscriber) => {
+      // Known before the source is subscribed to, so that a synchronous one can be stopped.
+      this.#subscription = subscriber;
+      source.subscribe(subscriber);
+      if (controls?.connect !== undefined) return;
+      subscriber.add(() => {
         this.closed();
       });
-    }
+    });
+    linked$.subscribe(this);
   }
 
   next(event: ProcessEvent): void {
+    this.#inOrder(() => {
+      this.#take(event);
+    });
+  }
+
+  error(error: unknown): void {
+    this.#inOrder(() => {
+      this.#fail(error);
+    });
+  }
+
+  complete(): void {
+    this.#inOrder(() => {
+      if (this.end !== undefined) return;
+      const message = 'the run ended without an exit status; its outcome is not known';
+      this.#fail(new ConnectionLostError(message, this.#details));
+    });
+  }
+
+  started(): void {
+    this.#inOrder(() => {
+      this.#begin();
+    });
+  }
+
+  closed(): void {
+    this.finalized.settle({ ok: true, value: undefined });
+  }
+
+  cancel(): boolean {
+    if (this.end !== undefined) return false;
+    const error = new CancelledError(undefined, this.#details);
+    this.#finish({ state: 'cancelled', events: { error }, chunks: 'complete' });
+    return true;
+  }
+
+  #take(event: ProcessEvent): void {
     if (this.end !== undefined) return;
-    this.started();
+    this.#begin();
     if (event.type === 'exit') {
       this.#exit(event);
       return;
@@ -96,28 +140,13 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
     else this.#outgrown(event.type);
   }
 
-  error(error: unknown): void {
-    const state = error instanceof CancelledError ? 'cancelled' : 'failed';
-    this.#finish({ state, events: { error }, chunks: { error } });
-  }
-
-  complete(): void {
-    if (this.end !== undefined) return;
-    this.error(new ConnectionLostError('the run ended without an exit status; its outcome is not known'));
-  }
-
-  started(): void {
+  #begin(): void {
     if (this.#state === 'starting') this.#enter('running');
   }
 
-  closed(): void {
-    this.finalized.settle({ ok: true, value: undefined });
-  }
-
-  cancel(): boolean {
-    if (this.end !== undefined) return false;
-    this.#finish({ state: 'cancelled', events: { error: new CancelledError() }, chunks: 'complete' });
-    return true;
+  #fail(error: unknown): void {
+    const state = error instanceof CancelledError ? 'cancelled' : 'failed';
+    this.#finish({ state, events: { error }, chunks: { error } });
   }
 
   /** Hands over what is retained in the order of its arrival, then what comes. */
@@ -164,10 +193,13 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
         return run.end?.events;
       },
       read: (offset) => {
+        // What is kept at the end is the result's: reading on does not take it away.
+        if (this.end !== undefined) return;
         this.#flow.read(stream, offset);
         this.#pauseOrResume();
       },
       close: () => {
+        if (this.end !== undefined) return;
         this.#flow.abandon(stream);
         this.#pauseOrResume();
       },
@@ -179,19 +211,15 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   #pauseOrResume(): void {
-    if (this.#paused === this.#flow.paused || this.end !== undefined) return;
+    if (this.#paused === this.#flow.paused) return;
     this.#paused = this.#flow.paused;
     this.#options.controls?.pause?.(this.#paused);
   }
 
   #outgrown(stream: OutputStream): void {
     const { retainBytes } = this.#options;
-    this.error(
-      new OutputLimitError(
-        `${stream} outgrew its retainBytes of ${retainBytes} with overflow 'fail'; read it, or raise retainBytes`,
-        retainBytes,
-      ),
-    );
+    const message = `${stream} outgrew its retainBytes of ${retainBytes} with overflow 'fail'; read it, or raise retainBytes`;
+    this.#fail(new OutputLimitError(message, retainBytes, this.#details));
   }
 
   #exit(exit: ExitEvent): void {
@@ -208,7 +236,17 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   #finish(end: RunEnd): void {
     if (this.end !== undefined) return;
     this.end = end;
-    if (end.state !== 'exited') this.#subscription?.unsubscribe();
+    this.#state = end.state;
+    try {
+      if (end.exit === undefined) this.#subscription?.unsubscribe();
+    } finally {
+      this.#inOrder(() => {
+        this.#announce(end);
+      });
+    }
+  }
+
+  #announce(end: RunEnd): void {
     this.#options.controls?.stdin?.end();
     if (end.exit !== undefined) this.#events?.next(end.exit);
     if (this.#events !== undefined) terminate(this.#events, end.events);
@@ -216,14 +254,36 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
       consumers?.channel?.finish(end.chunks);
       consumers?.reader?.notify();
     }
-    this.#enter(end.state);
+    this.#states?.next(end.state);
+    this.#states?.complete();
     this.#settle(end);
   }
 
   #enter(state: ProcessState): void {
     this.#state = state;
     this.#states?.next(state);
-    if (this.end !== undefined) this.#states?.complete();
+  }
+
+  /**
+   * A consumer may make the run go on, or end it, from within its callback: that waits until every other consumer has
+   * been told of what came before.
+   */
+  #inOrder(step: () => void): void {
+    if (this.#steps !== undefined) {
+      this.#steps.push(step);
+      return;
+    }
+    this.#steps = [step];
+    try {
+      for (const next of this.#steps) next();
+    } finally {
+      this.#steps = undefined;
+    }
+  }
+
+  get #details(): SandboxErrorDetails {
+    const { id } = this.#options;
+    return id === undefined ? {} : { runId: id };
   }
 
   #settle({ events, result }: RunEnd): void {

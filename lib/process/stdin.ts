@@ -2,6 +2,7 @@ import {
   from,
   isObservable,
   map,
+  observable as interop,
   Observable,
   type ObservableInput,
   type ReadableStreamLike,
@@ -40,7 +41,7 @@ export function isStdinSource(source: unknown): source is StdinSource {
   if (typeof source !== 'object' || source === null) return false;
   return (
     'getReader' in source || 'then' in source || Symbol.iterator in source || Symbol.asyncIterator in source ||
-    Symbol.observable in source
+    interop in source
   );
 }
 
@@ -79,7 +80,8 @@ function iteratorPuller(iterator: Iterator<StdinData> | AsyncIterator<StdinData>
   return {
     next: async () => iterator.next(),
     stop: () => {
-      Promise.resolve(iterator.return?.()).catch(ignore);
+      // Asynchronous, so that what a generator throws on its way out stays here too.
+      (async () => iterator.return?.())().catch(ignore);
     },
   };
 }

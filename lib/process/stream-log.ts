@@ -26,18 +26,24 @@ export class StreamLog {
   start = 0;
   /** Position after the newest byte. */
   end = 0;
-  /** Bytes that are missing before `end`: dropped here, or never received. */
-  droppedBytes = 0;
+  /** Bytes from `start` to `end` without those that were never received. */
+  #keptBytes = 0;
   #blocks: Block[] = [];
   /** The blocks before this index have been dropped. */
   #head = 0;
   /** How many blocks were cut off the front of the array. */
   #cut = 0;
 
+  /** Bytes that are missing before `end`: dropped here, or never received. */
+  get droppedBytes(): number {
+    return this.end - this.#keptBytes;
+  }
+
   /** Adds a chunk. `adjacent` says that the run's last event was of this stream too. */
   append(data: Uint8Array, offset: number, position: { sequence: number; adjacent: boolean }): void {
     if (data.length === 0) return;
     if (offset > this.end) this.#skipTo(offset);
+    this.#keptBytes += data.length;
     const tail = this.#blocks[this.#blocks.length - 1];
     if (tail !== undefined && this.#blocks.length > this.#head && canJoin(tail, data, this.end)) {
       if (position.adjacent || this.#blocks.length - this.#head > exactOrderBlocks) {
@@ -54,15 +60,14 @@ export class StreamLog {
   /** Forgets everything before `offset`. */
   dropBefore(offset: number): void {
     if (offset <= this.start) return;
-    this.droppedBytes += offset - this.start;
-    this.start = offset;
-    for (
-      let block = this.#blocks[this.#head];
-      block !== undefined && block.offset + block.length <= offset;
-      block = this.#blocks[this.#head]
-    ) {
-      this.#head++;
+    let block = this.#blocks[this.#head];
+    for (; block !== undefined && endOf(block) <= offset; block = this.#blocks[++this.#head]) {
+      this.#keptBytes -= endOf(block) - Math.max(this.start, block.offset);
     }
+    if (block !== undefined) {
+      this.#keptBytes -= Math.max(0, offset - Math.max(this.start, block.offset));
+    }
+    this.start = offset;
     if (this.#head >= compactAfter && this.#head * 2 >= this.#blocks.length) {
       this.#blocks = this.#blocks.slice(this.#head);
       this.#cut += this.#head;
@@ -92,10 +97,13 @@ export class StreamLog {
   }
 
   #skipTo(offset: number): void {
-    this.droppedBytes += offset - this.end;
     if (this.start === this.end) this.start = offset;
     this.end = offset;
   }
+}
+
+function endOf(block: Block): number {
+  return block.offset + block.length;
 }
 
 function canJoin(tail: Block, data: Uint8Array, end: number): boolean {

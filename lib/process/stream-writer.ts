@@ -1,6 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { SandboxExecutionError } from './errors/errors.js';
-import { OperationRef } from './operation-ref.js';
+import { OperationRef, startOperation } from './operation-ref.js';
 import { Settlement } from './settlement.js';
 import { encodeStdin, type StdinData, type StdinWrite } from './stdin.js';
 import { refuse } from './validate.js';
@@ -39,6 +39,7 @@ export class StreamWriter {
   #writesOnTheirWay = 0;
   #bytesOnTheirWay = 0;
   #closing = false;
+  #flushing = false;
   #over = false;
 
   /** @internal */
@@ -59,7 +60,7 @@ export class StreamWriter {
 
   /** Settles when standard input is at EOF, or the process is over. */
   get closed(): OperationRef<void> {
-    return new OperationRef(this.#closed, ignore);
+    return startOperation<void>(this.#closed.value$, undefined);
   }
 
   /**
@@ -100,10 +101,10 @@ export class StreamWriter {
   }
 
   #enqueue(data: Uint8Array): OperationRef<void> {
-    if (this.#over) throw processOver();
     if (this.#closing) {
       throw new SandboxExecutionError('stdin_closed', 'stdin was closed; write before calling close()');
     }
+    if (this.#over) throw processOver();
     const settlement = new Settlement<void>();
     this.#waiting.push({ data, settlement });
     this.#flush();
@@ -113,11 +114,15 @@ export class StreamWriter {
   }
 
   #flush(): void {
+    // A write that is accepted at once comes back here: the loop goes on, and the stack does not grow.
+    if (this.#flushing) return;
+    this.#flushing = true;
     while (this.#subscriber !== undefined && !this.#over && this.#hasRoom()) {
       const write = this.#waiting.shift();
       if (write === undefined) break;
       this.#send(this.#subscriber, write);
     }
+    this.#flushing = false;
     if (this.#closing && this.#waiting.length === 0) this.#subscriber?.complete();
   }
 
@@ -164,8 +169,4 @@ function encodeText(text: string, encoding: string): Uint8Array {
 function byteOf(character: string): number {
   const code = character.codePointAt(0) ?? 0;
   return code <= 0xff ? code : refuse('text', 'characters that latin1 has', character);
-}
-
-function ignore(): void {
-  // Cancelling a wait for EOF changes nothing.
 }

@@ -38,13 +38,20 @@ export class TextStreamDecoder {
   #decoder: TextDecoder;
   readonly #fast: AsciiCodec | undefined;
   /** Nothing was decoded yet, so a byte order mark may still come. */
-  #fresh = true;
+  #fresh: boolean;
   /** The last byte seen may belong to an unfinished character. */
   #pending = false;
 
-  constructor(encoding: string) {
-    this.#decoder = createDecoder(encoding);
+  /** `begun`: the stream began earlier, so there is no byte order mark to take off. */
+  constructor(encoding: string, { begun = false }: { readonly begun?: boolean } = {}) {
+    this.#decoder = createDecoder(encoding, begun);
     this.#fast = this.#decoder.encoding === 'utf-8' ? ascii : undefined;
+    this.#fresh = !begun;
+  }
+
+  /** The encoding's name in the Encoding standard, whichever label it was given by. */
+  get encoding(): string {
+    return this.#decoder.encoding;
   }
 
   decode(bytes: Uint8Array): string {
@@ -56,7 +63,13 @@ export class TextStreamDecoder {
     }
     this.#fresh = false;
     this.#pending = last >= 0x80;
-    return this.#decoder.decode(bytes, { stream: true });
+    try {
+      return this.#decoder.decode(bytes, { stream: true });
+    } catch {
+      // Node's decoder throws at some malformed gb18030, EUC-JP and ISO-2022-JP, although it is not to be fatal.
+      this.#decoder = new TextDecoder(this.#decoder.encoding, { ignoreBOM: true });
+      return '\uFFFD';
+    }
   }
 
   /** What is left: U+FFFD for a character that never got its last bytes, otherwise nothing. */
@@ -71,24 +84,13 @@ export class TextStreamDecoder {
   }
 }
 
-function createDecoder(encoding: string): TextDecoder {
+function createDecoder(encoding: string, ignoreBOM: boolean): TextDecoder {
   try {
-    return new TextDecoder(encoding);
+    return new TextDecoder(encoding, { ignoreBOM });
   } catch (cause) {
     throw new SandboxValidationError(
       `encoding must be a label of the WHATWG Encoding standard, such as 'utf-8'; got ${JSON.stringify(encoding)}`,
       { cause },
     );
   }
-}
-
-/**
- * How many bytes at the start of `bytes` are the rest of a character whose beginning was dropped.
- * Known for UTF-8, whose continuation bytes can be told from all others; 0 for other encodings.
- */
-export function orphanedBytes(bytes: Uint8Array, encoding: string): number {
-  if (!/^utf-?8$/i.test(encoding)) return 0;
-  let count = 0;
-  while (count < 3 && count < bytes.length && ((bytes[count] ?? 0) & 0xc0) === 0x80) count++;
-  return count;
 }

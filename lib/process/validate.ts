@@ -74,6 +74,14 @@ export function checkSignal(name: string, value: unknown): void {
   }
 }
 
+/** A scheduler of RxJS; `undefined` passes. */
+export function checkScheduler(name: string, value: unknown): void {
+  if (value === undefined) return;
+  if (typeof value !== 'object' || value === null || !('now' in value && 'schedule' in value)) {
+    refuse(name, 'a scheduler, such as asyncScheduler', value);
+  }
+}
+
 /** The argv of a run: not empty, strings only, no NUL. */
 export function checkCommand(command: unknown): asserts command is readonly string[] {
   if (!Array.isArray(command)) {
