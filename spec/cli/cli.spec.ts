@@ -1,0 +1,216 @@
+import { describe, expect, it } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { isolationForTests } from '../support/isolation.js';
+import { root } from '../support/repository.js';
+
+// The command as users start it: built, in a process of its own.
+const cli = join(root, 'dist/cli.js');
+const isolation = isolationForTests();
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(...args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [cli, ...args], { stdio: 'pipe' });
+}
+
+async function ended(child: ChildProcess): Promise<Ended> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (text: Buffer) => (stdout += text.toString()));
+  child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
+}
+
+/** Runs a command by `sandbox-rx run`, with this as its standard input. */
+async function run(
+  command: readonly string[],
+  options: readonly string[] = [],
+  input = '',
+): Promise<Ended> {
+  const child = start('run', '--isolation', isolation, ...options, '--', ...command);
+  child.stdin?.end(input);
+  return ended(child);
+}
+
+describe('sandbox-rx run', () => {
+  it('passes on both streams and the exit status', async () => {
+    const result = await run(['sh', '-c', 'echo out; echo err >&2; exit 5']);
+    expect(result).toEqual({ code: 5, signal: null, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  it('passes on standard input', async () => {
+    expect(await run(['tr', 'a-z', 'A-Z'], [], 'hello\n')).toMatchObject({
+      code: 0,
+      stdout: 'HELLO\n',
+    });
+  });
+
+  it('leaves options after the command to the command', async () => {
+    expect(await run(['echo', '--json', '-n'])).toMatchObject({ stdout: '--json -n\n' });
+  });
+
+  it('sets variables, the directory and the time limit', async () => {
+    const options = ['--env', 'A=1=2', '--env', 'B=', '--cwd', '/tmp'];
+    expect(await run(['sh', '-c', 'echo "$A,$B"; pwd'], options)).toMatchObject({
+      stdout: '1=2,\n/tmp\n',
+    });
+    const late = await run(['sleep', '60'], ['--timeout', '200ms']);
+    expect(late).toMatchObject({ code: 124 });
+    expect(late.stderr).toMatch(/longer than its timeoutMs of 200/);
+  });
+
+  it.each([
+    ['a command that does not exist', ['no-such-command'], 127],
+    ['a directory', ['/usr'], 126],
+  ])('says what is wrong with %s', async (_what, command, code) => {
+    const result = await run(command);
+    expect(result).toMatchObject({ code, stdout: '' });
+    expect(result.stderr).toMatch(/^sandbox-rx: /);
+  });
+
+  it('gives 128 and the number of the signal that killed the command', async () => {
+    expect(await run(['sh', '-c', 'kill -KILL $$'])).toMatchObject({ code: 137, signal: null });
+  });
+
+  it('prints one event a line with --json, in base64 where the bytes are no text', async () => {
+    const { stdout, code } = await run(['sh', '-c', 'printf "\\377"; exit 3'], ['--json']);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line)),
+    ).toEqual([
+      { type: 'stdout', offset: 0, base64: '/w==' },
+      { type: 'exit', returncode: 3 },
+    ]);
+    expect(code).toBe(3);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'ends its command and dies of %s itself',
+    async (signal) => {
+      const child = start(
+        'run',
+        '--isolation',
+        isolation,
+        '--',
+        'sh',
+        '-c',
+        'echo started; sleep 987654',
+      );
+      child.stdout?.once('data', () => child.kill(signal));
+      expect(await ended(child)).toMatchObject({ signal, stdout: 'started\n' });
+      expect(await processesNamed('987654')).toBe('');
+    },
+  );
+
+  it('ends its command when nobody reads any more', async () => {
+    const child = start('run', '--isolation', isolation, '--', 'yes', 'closed-pipe-test');
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(141);
+    expect(await processesNamed('closed-pipe-test')).toBe('');
+  });
+
+  it('passes on 20 MB of any bytes', async () => {
+    const child = start(
+      'run',
+      '--isolation',
+      isolation,
+      '--',
+      'head',
+      '-c',
+      '20000000',
+      '/dev/urandom',
+    );
+    let bytes = 0;
+    child.stdout?.on('data', ({ length }: Buffer) => (bytes += length));
+    await once(child, 'close');
+    expect(bytes).toBe(20_000_000);
+  });
+
+  it.each([
+    ['--isolation', 'chroot'],
+    ['--timeout', 'soon'],
+    ['--env', '=x'],
+    ['--mount', ':x'],
+    ['--unknown', ''],
+  ])('refuses %s %s', async (option, value) => {
+    const result = await ended(start('run', option, value, '--', 'true'));
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toMatch(/^error: /);
+  });
+});
+
+describe('sandbox-rx shell', () => {
+  it('is a terminal that follows the size of ours, and ends with the status of the shell', async () => {
+    const terminal = openTerminal('shell', '--isolation', isolation);
+    await terminal.until(/[$#] $/);
+    terminal.write('stty size\r');
+    await terminal.until(/30 100/);
+    terminal.resize(80, 20);
+    terminal.write('stty size\r');
+    await terminal.until(/20 80/);
+    terminal.write('exit 7\r');
+    expect(await terminal.exited).toBe(7);
+  });
+});
+
+interface Terminal {
+  write(keys: string): void;
+  resize(cols: number, rows: number): void;
+  /** Settles when the screen shows this after what was last waited for. */
+  until(pattern: RegExp): Promise<void>;
+  readonly exited: Promise<number>;
+}
+
+function openTerminal(...args: readonly string[]): Terminal {
+  const pty = createRequire(import.meta.url)(
+    '@lydell/node-pty',
+  ) as typeof import('@lydell/node-pty');
+  const terminal = pty.spawn(process.execPath, [cli, ...args], { cols: 100, rows: 30 });
+  let shown = '';
+  let look = (): void => undefined;
+  terminal.onData((text) => {
+    shown += text;
+    look();
+  });
+  return {
+    write: (keys) => {
+      terminal.write(keys);
+    },
+    resize: (cols, rows) => {
+      terminal.resize(cols, rows);
+    },
+    until: (pattern) =>
+      new Promise((resolve) => {
+        look = () => {
+          if (!pattern.test(shown)) return;
+          shown = '';
+          look = () => undefined;
+          resolve();
+        };
+        look();
+      }),
+    exited: new Promise((resolve) => {
+      terminal.onExit(({ exitCode }) => {
+        resolve(exitCode);
+      });
+    }),
+  };
+}
+
+/** The processes of this machine with this text in their arguments, without the one that looks. */
+async function processesNamed(text: string): Promise<string> {
+  const { stdout } = await ended(spawn('pgrep', ['-af', text]));
+  return stdout;
+}
