@@ -14,20 +14,16 @@ export class DrivenRun {
   /** How often the run was subscribed to, and unsubscribed before its end. */
   subscribed = 0;
   killed = 0;
+  #over = false;
   readonly #events = new Subject<ProcessEvent>();
   readonly #offsets: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
 
   constructor(options?: ProcessOptions, command: readonly string[] = ['test', 'run']) {
-    let over = false;
     const source = new Observable<ProcessEvent>((subscriber) => {
       this.subscribed++;
-      const ended = (): void => {
-        over = true;
-      };
-      this.#events.subscribe({ error: ended, complete: ended });
       this.#events.subscribe(subscriber);
       return () => {
-        if (!over) this.killed++;
+        if (!this.#over) this.killed++;
       };
     });
     this.process = new Process(source, command, options);
@@ -53,15 +49,17 @@ export class DrivenRun {
 
   exit(returncode = 0, details: Partial<ExitEvent> = {}): void {
     this.#events.next({ ...details, type: 'exit', returncode });
-    this.#events.complete();
+    this.vanish();
   }
 
   fail(error: unknown = new Error('the run failed')): void {
+    this.#over = true;
     this.#events.error(error);
   }
 
   /** Completes without an exit. */
   vanish(): void {
+    this.#over = true;
     this.#events.complete();
   }
 
