@@ -18,6 +18,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'lib/node.ts',
     ...core,
     'lib/sandbox',
+    'lib/backends',
     'node:',
     'commander',
     'picocolors',

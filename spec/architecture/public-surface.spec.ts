@@ -35,7 +35,15 @@ const surface = {
     'toResult',
   ],
   'sandbox-rx/node': ['localBackend'],
-  'sandbox-rx/testing': ['delay', 'err', 'exit', 'memoryBackend', 'out'],
+  'sandbox-rx/testing': [
+    'backendContract',
+    'delay',
+    'err',
+    'exit',
+    'memoryBackend',
+    'out',
+    'shellPrograms',
+  ],
 };
 
 describe('the public surface', () => {
