@@ -13,3 +13,10 @@ export {
   type ProgramContext,
   type ProgramStep,
 } from './backends/memory/program.js';
+export { backendContract } from '../spec/contract/backend-contract.js';
+export type {
+  ContractSubject,
+  FixturePrograms,
+  TestFramework,
+} from '../spec/contract/contract-subject.js';
+export { shellPrograms } from '../spec/contract/shell-programs.js';

@@ -43,9 +43,9 @@ export class SandboxRegistry<Box> {
     this.#changes.next(entry.info);
   }
 
+  /** May be called by several who waited for the same end; it is told once. */
   remove(entry: SandboxEntry<Box>): void {
-    this.#entries.delete(entry.info.id);
-    this.update(entry, { status: 'deleted' });
+    if (this.#entries.delete(entry.info.id)) this.update(entry, { status: 'deleted' });
   }
 
   /** @throws SandboxNotFoundError */

@@ -1,5 +1,6 @@
 import { filter, Observable, take } from 'rxjs';
 import type { Chunk } from '../process/chunk-decoder.js';
+import { SandboxNotFoundError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import {
   startOperation,
@@ -212,9 +213,13 @@ export class Sandbox {
     return startOperation<void>(this.#backend.delete(this.id), undefined);
   }
 
-  /** Deletes the sandbox at the end of an `await using` block. */
+  /** Deletes the sandbox at the end of an `await using` block, where that has not deleted it already. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.delete();
+    try {
+      await this.delete();
+    } catch (error) {
+      if (!(error instanceof SandboxNotFoundError)) throw error;
+    }
   }
 
   #check(command: readonly string[], options: ExecOptions): void {

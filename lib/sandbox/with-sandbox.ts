@@ -4,6 +4,7 @@ import {
   defer,
   mergeMap,
   Observable,
+  tap,
   throwError,
   type ObservableInput,
 } from 'rxjs';
@@ -29,11 +30,12 @@ function scoped<T>(
   project: (sandbox: Sandbox) => ObservableInput<T>,
 ): Observable<T> {
   return new Observable((subscriber) => {
-    let deleting = false;
-    const delete$ = defer(() => {
-      deleting = true;
-      return backend.delete(id);
-    });
+    // Leaving while it is being deleted must not stop that half-way.
+    let over = false;
+    const finished = (): void => {
+      over = true;
+    };
+    const delete$ = backend.delete(id).pipe(tap({ complete: finished, error: finished }));
     const fail = (error: unknown): Observable<never> => {
       const rethrow = (): Observable<never> => throwError(() => error);
       return concat(delete$, defer(rethrow)).pipe(catchError(rethrow));
@@ -43,7 +45,7 @@ function scoped<T>(
       delete$,
     ).subscribe(subscriber);
     return () => {
-      if (!deleting) delete$.subscribe({ error: ignore });
+      if (!over) delete$.subscribe({ error: ignore });
     };
   });
 }

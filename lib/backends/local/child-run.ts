@@ -6,6 +6,7 @@ import type { OutputStream, ProcessEvent } from '../../process/process-event.js'
 import type { StdinWrite } from '../../process/stdin.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { DrainClock } from './drain.js';
+import { handedOver } from './launch-script.js';
 import { endTree } from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { spawnFailure, startFailure } from './start-failure.js';
@@ -67,8 +68,8 @@ class ChildRun implements LiveRun {
   #paused = false;
   #drain: DrainClock | undefined;
   #exit: Exit | undefined;
-  /** Why the command did not start, as the launch script told it. */
-  #failure = '';
+  /** What the launch script told: {@link handedOver}, or why the command did not start. */
+  #report = '';
   /** The end has been told; there is nothing left to kill. */
   #over = false;
 
@@ -105,7 +106,7 @@ class ChildRun implements LiveRun {
   end(): void {
     this.#input?.unsubscribe();
     this.#flow.unsubscribe();
-    this.#drain?.stop();
+    this.#drain?.hold();
     for (const output of this.#outputs) output.destroy();
     const { pid } = this;
     if (this.#over || pid === undefined) this.#close();
@@ -147,7 +148,7 @@ class ChildRun implements LiveRun {
 
   #observeReport(report: Readable): void {
     report.on('data', (text: Buffer) => {
-      this.#failure += text.toString('latin1');
+      this.#report += text.toString('latin1');
     });
     this.#countOpen(report);
   }
@@ -181,7 +182,7 @@ class ChildRun implements LiveRun {
       if (paused) output.pause();
       else output.resume();
     if (paused) this.#drain?.hold();
-    else this.#drain?.restart();
+    else this.#drain?.release();
   }
 
   #exited(exit: Exit): void {
@@ -205,7 +206,7 @@ class ChildRun implements LiveRun {
   }
 
   #startDrain(graceMs: number, expired: () => void): void {
-    this.#drain?.stop();
+    this.#drain?.hold();
     this.#drain = new DrainClock(graceMs, expired);
     if (this.#paused) this.#drain.hold();
   }
@@ -217,8 +218,8 @@ class ChildRun implements LiveRun {
   #finish(outputHeld: boolean): void {
     if (this.#over || this.#exit === undefined) return;
     this.#over = true;
-    if (this.#failure !== '') {
-      this.#subscriber.error(startFailure(this.#failure, this.#request));
+    if (this.#launch.reports && this.#exit.signal === null && this.#report !== handedOver) {
+      this.#subscriber.error(startFailure(this.#report, this.#request));
       return;
     }
     this.#subscriber.next(exitEvent(this.#exit, outputHeld));

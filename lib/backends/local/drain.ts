@@ -7,7 +7,7 @@ export class DrainClock {
   readonly #expired: () => void;
   #timer: NodeJS.Timeout | undefined;
   #check: NodeJS.Immediate | undefined;
-  #stopped = false;
+  #still = false;
 
   constructor(graceMs: number, expired: () => void) {
     this.#graceMs = graceMs;
@@ -15,10 +15,10 @@ export class DrainClock {
     this.restart();
   }
 
-  /** Something came, or the run goes on after a pause. */
+  /** Something came. */
   restart(): void {
-    this.hold();
-    if (this.#stopped) return;
+    this.#clear();
+    if (this.#still) return;
     this.#timer = setTimeout(() => {
       // After a busy turn, timers fire before the pipes are read: give them one more turn to show what they hold.
       this.#check = setImmediate(() => {
@@ -27,14 +27,20 @@ export class DrainClock {
     }, this.#graceMs);
   }
 
-  /** Stands still while the run is paused. */
+  /** Stands still while the run is paused, whatever still comes. */
   hold(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#check);
+    this.#still = true;
+    this.#clear();
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.hold();
+  /** Goes on after a pause, from the start. */
+  release(): void {
+    this.#still = false;
+    this.restart();
+  }
+
+  #clear(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#check);
   }
 }

@@ -2,9 +2,13 @@ import type { WindowSize } from '../../process/process-controls.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { needTool } from './tools.js';
 
+/** What the launch script tells on fd 3 when it hands over to the command. */
+export const handedOver = '+';
+
 /**
  * Runs in `sh` right before the command: enters its directory, puts back the variables that must not reach the tools
  * before it, and looks the program up, so that a failure to start is told on fd 3 and never mistaken for an exit status.
+ * Last it tells there that it came this far, which tools before it that fail do not.
  *
  * Arguments: home, cwd, whether to join stderr to stdout (`join`), names of the variables, limits for `ulimit`, then the
  * command. The option of `ulimit` for processes is `-u` in some shells and `-p` in others.
@@ -48,6 +52,7 @@ case $1 in
   ;;
 esac
 unset found reason dir name limit value
+printf ${handedOver} >&3
 if [ "$join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
 `;
 

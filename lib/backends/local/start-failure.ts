@@ -23,7 +23,7 @@ export function startFailure(
 ): SandboxExecutionError {
   const known: StartFailure = reason in explanations ? (reason as StartFailure) : 'not_started';
   const subject = known === 'bad_cwd' ? (request.cwd ?? 'cwd') : (request.command[0] ?? '');
-  const said = known === 'not_started' && cause instanceof Error ? ` (${cause.message})` : '';
+  const said = known === 'not_started' && isSystemError(cause) ? ` (${cause.message})` : '';
   return new SandboxExecutionError(known, `${subject}: ${explanations[known]}${said}`, {
     cause,
     runId: request.id,
@@ -52,5 +52,10 @@ function reasonOf(errno: string, cwd: string | undefined): StartFailure {
 }
 
 function errnoOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return isSystemError(cause) ? cause.code : '';
+}
+
+/** Node's own errors are of another realm where this runs in a `vm` context, as under Jest. */
+function isSystemError(cause: unknown): cause is { readonly code: string; readonly message: string } {
+  return typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string';
 }

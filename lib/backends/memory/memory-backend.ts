@@ -172,7 +172,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
         subscriber.error(notFound(request));
         return;
       }
-      const run = new MemoryRun(subscriber, this.scheduler, request.paused$);
+      const run = new MemoryRun(subscriber, this.scheduler, request);
       box.live.set(id, run);
       lifecycle.started();
       run.start(typeof program === 'function' ? program(contextOf(box, request, run)) : program);

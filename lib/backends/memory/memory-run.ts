@@ -10,6 +10,7 @@ import {
 } from 'rxjs';
 import type { OutputStream, ProcessEvent } from '../../process/process-event.js';
 import { encodeStdin } from '../../process/stdin.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
 import { statusOfSignal } from './signal-numbers.js';
 import type { ProgramStep } from './program.js';
 
@@ -26,16 +27,19 @@ export class MemoryRun {
   /** Steps that were pushed and not yet taken. */
   readonly #queue: ProgramStep[] = [];
   #next: () => ProgramStep | 'none' | 'over' = () => 'none';
+  /** Standard error goes where standard output goes. */
+  readonly #joined: boolean;
   #paused = false;
   #scheduled = false;
 
   constructor(
     subscriber: Subscriber<ProcessEvent>,
     scheduler: SchedulerLike,
-    paused$: Observable<boolean>,
+    { paused$, stderr, tty }: Pick<ExecRequest, 'paused$' | 'stderr' | 'tty'>,
   ) {
     this.#subscriber = subscriber;
     this.#scheduler = scheduler;
+    this.#joined = stderr === 'stdout' || tty !== undefined;
     subscriber.add(this.#work);
     this.#work.add(
       paused$.subscribe({
@@ -135,9 +139,10 @@ export class MemoryRun {
       case 'stdout':
       case 'stderr': {
         const data = encodeStdin(step.data);
-        const offset = this.#offsets[step.type];
-        this.#offsets[step.type] += data.length;
-        this.#subscriber.next({ type: step.type, data, offset });
+        const type = this.#joined ? 'stdout' : step.type;
+        const offset = this.#offsets[type];
+        this.#offsets[type] += data.length;
+        this.#subscriber.next({ type, data, offset });
       }
     }
   }
