@@ -23,7 +23,7 @@ export class SlowInput {
   #accepted = 0;
 
   /** A process without end whose standard input this is. */
-  static async start({ opened = true } = {}): Promise<SlowRun> {
+  static async start({ opened = true }: { readonly opened?: boolean } = {}): Promise<SlowRun> {
     const input = new SlowInput();
     const memory = memoryBackend();
     const exec: SandboxBackend['exec'] = ({ stdin$ = NEVER }) => {
