@@ -3,10 +3,18 @@ import { LogCursor, StreamLog } from './stream-log.js';
 
 /** What a run remembers of both of its output streams, and in which order they came. */
 export class OutputLog {
-  readonly stdout: StreamLog = new StreamLog();
-  readonly stderr: StreamLog = new StreamLog();
+  #stdout: StreamLog | undefined;
+  #stderr: StreamLog | undefined;
   #sequence = 0;
   #last: OutputStream | undefined;
+
+  get stdout(): StreamLog {
+    return (this.#stdout ??= new StreamLog());
+  }
+
+  get stderr(): StreamLog {
+    return (this.#stderr ??= new StreamLog());
+  }
 
   append(event: OutputEvent): void {
     this[event.type].append(event.data, event.offset, {

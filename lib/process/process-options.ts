@@ -63,8 +63,16 @@ const monotonicNow = (): number => performance.now();
 /** How much of each stream a process keeps when nothing else is said. */
 export const defaultRetainBytes: number = 16 * mebibyte;
 
+/** What a handle without options has; one object for all of them. */
+export const noOptions: ProcessOptions = {};
+const defaults = withDefaults(noOptions);
+
 /** Applies the defaults to checked options. */
 export function resolveOptions(options: ProcessOptions): ResolvedOptions {
+  return options === noOptions ? defaults : withDefaults(options);
+}
+
+function withDefaults(options: ProcessOptions): ResolvedOptions {
   const { scheduler } = options;
   return {
     id: options.id,

@@ -5,7 +5,7 @@ import { newId } from './new-id.js';
 import { OperationRef, waitFor, type WaitOptions } from './operation-ref.js';
 import type { WindowSize } from './process-controls.js';
 import type { OutputStream, ProcessEvent } from './process-event.js';
-import { checkProcessOptions, resolveOptions, type ProcessOptions } from './process-options.js';
+import { checkProcessOptions, noOptions, resolveOptions, type ProcessOptions } from './process-options.js';
 import type { ProcessResult } from './process-result.js';
 import { Run, type ProcessState } from './run.js';
 import type { StreamReader } from './stream-reader.js';
@@ -54,7 +54,7 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
   #stdout$: Observable<T> | undefined;
   #stderr$: Observable<T> | undefined;
 
-  constructor(source: Observable<ProcessEvent>, command: readonly string[], options: ProcessOptions = {}) {
+  constructor(source: Observable<ProcessEvent>, command: readonly string[], options: ProcessOptions = noOptions) {
     if (!isObservable(source)) refuse('source', 'an Observable of process events', source);
     checkCommand(command);
     checkProcessOptions(options);

@@ -44,28 +44,37 @@ interface Consumers<T extends Chunk> {
  */
 export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycle {
   readonly settlement: Settlement<ProcessResult> = new Settlement();
-  readonly finalized: Settlement<void> = new Settlement();
   end: RunEnd | undefined;
   readonly #command: readonly string[];
   readonly #options: ResolvedOptions;
   readonly #log = new OutputLog();
-  readonly #flow: FlowControl;
+  #flowControl: FlowControl | undefined;
   readonly #startedAt: number;
   #stdout: Consumers<T> | undefined;
   #stderr: Consumers<T> | undefined;
   #subscription: Subscriber<ProcessEvent> | undefined;
+  #finalized: Settlement<void> | undefined;
   #events: Subject<ProcessEvent> | undefined;
   #states: Subject<ProcessState> | undefined;
   #state: ProcessState = 'starting';
   #paused = false;
-  /** What is being told to consumers now, and what waits its turn. */
+  /** Consumers are being told of something now; what they cause meanwhile waits its turn. */
+  #busy = false;
   #steps: (() => void)[] | undefined;
 
   constructor(command: readonly string[], options: ResolvedOptions) {
     this.#command = command;
     this.#options = options;
-    this.#flow = new FlowControl(this.#log, options);
     this.#startedAt = options.now();
+  }
+
+  get #flow(): FlowControl {
+    return (this.#flowControl ??= new FlowControl(this.#log, this.#options));
+  }
+
+  /** Settles when nothing of the run is left. */
+  get finalized(): Settlement<void> {
+    return (this.#finalized ??= new Settlement());
   }
 
   get state(): ProcessState {
@@ -88,9 +97,19 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   next(event: ProcessEvent): void {
-    this.#inOrder(() => {
+    if (this.#busy) {
+      this.#inOrder(() => {
+        this.#take(event);
+      });
+      return;
+    }
+    // The way of nearly every chunk: nothing is allocated to keep the order.
+    this.#busy = true;
+    try {
       this.#take(event);
-    });
+    } finally {
+      this.#catchUp();
+    }
   }
 
   error(error: unknown): void {
@@ -269,15 +288,17 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
    * been told of what came before.
    */
   #inOrder(step: () => void): void {
-    if (this.#steps !== undefined) {
-      this.#steps.push(step);
-      return;
-    }
-    this.#steps = [step];
+    (this.#steps ??= []).push(step);
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#catchUp();
+  }
+
+  #catchUp(): void {
     try {
-      for (const next of this.#steps) next();
+      for (let step = this.#steps?.shift(); step !== undefined; step = this.#steps?.shift()) step();
     } finally {
-      this.#steps = undefined;
+      this.#busy = false;
     }
   }
 

@@ -6,6 +6,8 @@ const exactOrderBlocks = 4096;
 /** Dropped blocks are cut off the array in batches, because cutting costs its whole length. */
 const compactAfter = 64;
 
+const nothing = new Uint8Array();
+
 interface Block {
   /** Orders the blocks of the two streams of one run. */
   readonly sequence: number;
@@ -63,6 +65,8 @@ export class StreamLog {
     let block = this.#blocks[this.#head];
     for (; block !== undefined && endOf(block) <= offset; block = this.#blocks[++this.#head]) {
       this.#keptBytes -= endOf(block) - Math.max(this.start, block.offset);
+      // The block stays in the array until the next cut; its bytes need not.
+      block.data = nothing;
     }
     if (block !== undefined) {
       this.#keptBytes -= Math.max(0, offset - Math.max(this.start, block.offset));
