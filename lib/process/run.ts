@@ -1,13 +1,9 @@
-import { config, Observable, Subject, type Observer, type Subscriber } from 'rxjs';
+import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
 import type { Chunk } from './chunk-decoder.js';
-import { ChunkChannel, replayEnded, terminate, type StreamEnd } from './chunk-channel.js';
-import {
-  CancelledError,
-  ConnectionLostError,
-  OutputLimitError,
-  SandboxExecutionError,
-} from './errors/errors.js';
+import { ChunkChannel, replayEnded, terminate } from './chunk-channel.js';
+import { CancelledError, ConnectionLostError, OutputLimitError } from './errors/errors.js';
 import type { SandboxErrorDetails } from './errors/sandbox-error.js';
+import { exitStatusError } from './exit-status-error.js';
 import { FlowControl } from './flow-control.js';
 import { OutputLog } from './output-log.js';
 import type { RunLifecycle } from './process-controls.js';
@@ -15,22 +11,11 @@ import type { ExitEvent, OutputStream, ProcessEvent } from './process-event.js';
 import type { ResolvedOptions } from './process-options.js';
 import { ProcessResult } from './process-result.js';
 import { Settlement } from './settlement.js';
+import { endOfEvents, tell, type ProcessState, type RunEnd } from './run-end.js';
 import { StreamReader } from './stream-reader.js';
+import { Turns } from './turns.js';
 
-/** Where a run stands. The last three are final. */
-export type ProcessState = 'starting' | 'running' | 'exited' | 'failed' | 'cancelled';
-
-/** How a run ended. */
-interface RunEnd {
-  readonly state: 'exited' | 'failed' | 'cancelled';
-  /** The exit status and the result, where they are known. */
-  readonly exit?: ExitEvent;
-  readonly result?: ProcessResult;
-  /** How `events$`, `result$` and the readers end. */
-  readonly events: StreamEnd;
-  /** How `stdout$` and `stderr$` end: the one who cancelled knows, so they complete. */
-  readonly chunks: StreamEnd;
-}
+export type { ProcessState } from './run-end.js';
 
 /** What has been asked for of one output stream; nothing is made before. */
 interface Consumers<T extends Chunk> {
@@ -58,9 +43,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   #states: Subject<ProcessState> | undefined;
   #state: ProcessState = 'starting';
   #paused = false;
-  /** Consumers are being told of something now; what they cause meanwhile waits its turn. */
-  #busy = false;
-  #steps: (() => void)[] | undefined;
+  readonly #turns = new Turns();
 
   constructor(command: readonly string[], options: ResolvedOptions) {
     this.#command = command;
@@ -84,7 +67,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   start(source: Observable<ProcessEvent>): void {
     const { controls } = this.#options;
     controls?.connect?.(this);
-    const linked$ = new Observable<ProcessEvent>((subscriber) => {
+    const linked$: Observable<ProcessEvent> = new Observable((subscriber) => {
       // Known before the source is subscribed to, so that a synchronous one can be stopped.
       this.#subscription = subscriber;
       source.subscribe(subscriber);
@@ -97,29 +80,28 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   next(event: ProcessEvent): void {
-    if (this.#busy) {
-      this.#inOrder(() => {
+    if (!this.#turns.begin()) {
+      this.#turns.take(() => {
         this.#take(event);
       });
       return;
     }
     // The way of nearly every chunk: nothing is allocated to keep the order.
-    this.#busy = true;
     try {
       this.#take(event);
     } finally {
-      this.#catchUp();
+      this.#turns.end();
     }
   }
 
   error(error: unknown): void {
-    this.#inOrder(() => {
+    this.#turns.take(() => {
       this.#fail(error);
     });
   }
 
   complete(): void {
-    this.#inOrder(() => {
+    this.#turns.take(() => {
       if (this.end !== undefined) return;
       const message = 'the run ended without an exit status; its outcome is not known';
       this.#fail(new ConnectionLostError(message, this.#details));
@@ -127,7 +109,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   started(): void {
-    this.#inOrder(() => {
+    this.#turns.take(() => {
       this.#begin();
     });
   }
@@ -139,7 +121,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   cancel(): boolean {
     if (this.end !== undefined) return false;
     const error = new CancelledError(undefined, this.#details);
-    this.#finish({ state: 'cancelled', events: { error }, chunks: 'complete' });
+    this.#finish({ state: 'cancelled', outcome: { ok: false, error }, chunks: 'complete' });
     return true;
   }
 
@@ -165,13 +147,20 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
 
   #fail(error: unknown): void {
     const state = error instanceof CancelledError ? 'cancelled' : 'failed';
-    this.#finish({ state, events: { error }, chunks: { error } });
+    this.#finish({ state, outcome: { ok: false, error }, chunks: { error } });
   }
 
   /** Hands over what is retained in the order of its arrival, then what comes. */
-  subscribeEvents(subscriber: Subscriber<ProcessEvent>, from?: Partial<Record<OutputStream, number>>): void {
+  subscribeEvents(
+    subscriber: Subscriber<ProcessEvent>,
+    from?: Partial<Record<OutputStream, number>>,
+  ): void {
     const cursor = this.#log.cursor(from);
-    for (let event = cursor.next(); event !== undefined && !subscriber.closed; event = cursor.next()) {
+    for (
+      let event = cursor.next();
+      event !== undefined && !subscriber.closed;
+      event = cursor.next()
+    ) {
       subscriber.next(event);
     }
     if (this.end === undefined) {
@@ -179,7 +168,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
       return;
     }
     if (this.end.exit !== undefined) subscriber.next(this.end.exit);
-    terminate(subscriber, this.end.events);
+    terminate(subscriber, endOfEvents(this.end));
   }
 
   subscribeStates(subscriber: Subscriber<ProcessState>): void {
@@ -204,13 +193,10 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   #readerSource(stream: OutputStream): ConstructorParameters<typeof StreamReader<T>>[0] {
-    const run = this;
     return {
       log: this.#log[stream],
       encoding: this.#options.encoding,
-      get end() {
-        return run.end?.events;
-      },
+      end: () => this.end && endOfEvents(this.end),
       read: (offset) => {
         // What is kept at the end is the result's: reading on does not take it away.
         if (this.end !== undefined) return;
@@ -243,12 +229,20 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
 
   #exit(exit: ExitEvent): void {
     const { stdout, stderr } = this.#log;
-    const { encoding, check, now } = this.#options;
-    const durationMs = now() - this.#startedAt;
+    const { encoding, check } = this.#options;
+    const durationMs = this.#options.now() - this.#startedAt;
     const result = new ProcessResult(this.#command, exit, { stdout, stderr, encoding, durationMs });
-    const failed = check && exit.returncode !== 0;
-    const outcome = failed ? { error: exitStatusError(result) } : 'complete';
-    this.#finish({ state: failed ? 'failed' : 'exited', exit, result, events: outcome, chunks: outcome });
+    if (check && exit.returncode !== 0) {
+      const error = exitStatusError(result);
+      this.#finish({ state: 'failed', exit, outcome: { ok: false, error }, chunks: { error } });
+    } else {
+      this.#finish({
+        state: 'exited',
+        exit,
+        outcome: { ok: true, value: result },
+        chunks: 'complete',
+      });
+    }
   }
 
   /** The first end is the one that counts. */
@@ -256,26 +250,27 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
     if (this.end !== undefined) return;
     this.end = end;
     this.#state = end.state;
+    this.#options.controls?.stdin?.end();
     try {
       if (end.exit === undefined) this.#subscription?.unsubscribe();
     } finally {
-      this.#inOrder(() => {
+      this.#turns.take(() => {
         this.#announce(end);
       });
     }
   }
 
   #announce(end: RunEnd): void {
-    this.#options.controls?.stdin?.end();
-    if (end.exit !== undefined) this.#events?.next(end.exit);
-    if (this.#events !== undefined) terminate(this.#events, end.events);
-    for (const consumers of [this.#stdout, this.#stderr]) {
-      consumers?.channel?.finish(end.chunks);
-      consumers?.reader?.notify();
+    if (this.#events !== undefined) {
+      if (end.exit !== undefined) this.#events.next(end.exit);
+      terminate(this.#events, endOfEvents(end));
     }
+    finishConsumers(this.#stdout, end);
+    finishConsumers(this.#stderr, end);
     this.#states?.next(end.state);
     this.#states?.complete();
-    this.#settle(end);
+    this.settlement.settle(end.outcome);
+    tell(this.#options.statsCallback, end);
   }
 
   #enter(state: ProcessState): void {
@@ -283,52 +278,13 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
     this.#states?.next(state);
   }
 
-  /**
-   * A consumer may make the run go on, or end it, from within its callback: that waits until every other consumer has
-   * been told of what came before.
-   */
-  #inOrder(step: () => void): void {
-    (this.#steps ??= []).push(step);
-    if (this.#busy) return;
-    this.#busy = true;
-    this.#catchUp();
-  }
-
-  #catchUp(): void {
-    try {
-      for (let step = this.#steps?.shift(); step !== undefined; step = this.#steps?.shift()) step();
-    } finally {
-      this.#busy = false;
-    }
-  }
-
   get #details(): SandboxErrorDetails {
     const { id } = this.#options;
     return id === undefined ? {} : { runId: id };
   }
-
-  #settle({ events, result }: RunEnd): void {
-    const error = events === 'complete' ? undefined : events.error;
-    if (events === 'complete' && result !== undefined) this.settlement.settle({ ok: true, value: result });
-    else this.settlement.settle({ ok: false, error });
-    try {
-      if (events === 'complete' && result !== undefined) this.#options.statsCallback?.(result, null);
-      else this.#options.statsCallback?.(null, error);
-    } catch (thrown) {
-      // The run is not its concern; whoever set RxJS's hook for stray errors hears of it.
-      config.onUnhandledError?.(thrown);
-    }
-  }
 }
 
-/** The error of a run whose exit status `check` refused. */
-export function exitStatusError(result: ProcessResult): SandboxExecutionError {
-  const how = result.signal === undefined ? `exit status ${result.returncode}` : `signal ${result.signal}`;
-  const program = result.command[0] ?? 'the command';
-  const said = result.stderr.trimEnd().slice(-500);
-  return new SandboxExecutionError(
-    'exit_status',
-    `${program} did not succeed: ${how}${said === '' ? '' : `\n${said}`}`,
-    { result },
-  );
+function finishConsumers<T extends Chunk>(consumers: Consumers<T> | undefined, end: RunEnd): void {
+  consumers?.channel?.finish(end.chunks);
+  consumers?.reader?.notify();
 }

@@ -10,7 +10,7 @@ export interface ReaderSource {
   readonly log: StreamLog;
   readonly encoding: string;
   /** How the stream ended; `undefined` while it goes on. */
-  readonly end: StreamEnd | undefined;
+  end(): StreamEnd | undefined;
   /** The reader has read up to this offset. */
   read(offset: number): void;
   /** The reader was closed. */
@@ -154,21 +154,24 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
       this.#source.read(decoding.position);
       if (chunk.length > 0) return Promise.resolve({ done: false, value: chunk });
     }
-    return this.#source.end && this.#finish(decoding, this.#source.end);
+    const end = this.#source.end();
+    return end && this.#finish(decoding, end);
   }
 
   #begin(): Decoding<T> {
-    const decoding = new Decoding<T>(this.#source.log, this.#source.encoding);
+    const decoding: Decoding<T> = new Decoding(this.#source.log, this.#source.encoding);
     this.#droppedBytes = this.#source.log.droppedBytes;
     this.#source.read(decoding.position);
     return decoding;
   }
 
-  async #finish(decoding: Decoding<T>, end: StreamEnd): Promise<IteratorResult<T, undefined>> {
+  #finish(decoding: Decoding<T>, end: StreamEnd): Promise<IteratorResult<T, undefined>> {
     const rest = decoding.end();
-    if (rest.length > 0) return { done: false, value: rest };
+    if (rest.length > 0) return Promise.resolve({ done: false, value: rest });
     this.close();
-    if (end !== 'complete') throw end.error;
-    return { done: true, value: undefined };
+    if (end === 'complete') return Promise.resolve({ done: true, value: undefined });
+    return Promise.resolve().then(() => {
+      throw end.error;
+    });
   }
 }

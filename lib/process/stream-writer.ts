@@ -8,6 +8,8 @@ import { refuse } from './validate.js';
 /** How much may be on its way to the process before a write has to wait for room. */
 const maxWrites = 16;
 const maxBytes = 1_048_576;
+/** Sent writes are cut off the queue in batches. */
+const compactAfter = 1024;
 
 interface PendingWrite {
   readonly data: Uint8Array;
@@ -33,9 +35,11 @@ interface PendingWrite {
 export class StreamWriter {
   /** What a backend subscribes to, once. */
   readonly #stdin$: Observable<StdinWrite>;
-  readonly #closed = new Settlement<void>();
+  readonly #closed: Settlement<void> = new Settlement();
   #subscriber: Subscriber<StdinWrite> | undefined;
   #waiting: PendingWrite[] = [];
+  /** The writes before this index were sent or taken back; cutting them off costs the whole length. */
+  #head = 0;
   #writesOnTheirWay = 0;
   #bytesOnTheirWay = 0;
   #closing = false;
@@ -96,21 +100,23 @@ export class StreamWriter {
     this.#over = true;
     const lost = this.#waiting;
     this.#waiting = [];
+    this.#head = 0;
     for (const { settlement } of lost) settlement.settle({ ok: false, error: processOver() });
     this.#closed.settle({ ok: true, value: undefined });
   }
 
   #enqueue(data: Uint8Array): OperationRef<void> {
     if (this.#closing) {
-      throw new SandboxExecutionError('stdin_closed', 'stdin was closed; write before calling close()');
+      throw new SandboxExecutionError(
+        'stdin_closed',
+        'stdin was closed; write before calling close()',
+      );
     }
     if (this.#over) throw processOver();
-    const settlement = new Settlement<void>();
+    const settlement: Settlement<void> = new Settlement();
     this.#waiting.push({ data, settlement });
     this.#flush();
-    return new OperationRef(settlement, () => {
-      this.#waiting = this.#waiting.filter((write) => write.settlement !== settlement);
-    });
+    return new OperationRef(settlement, ignore);
   }
 
   #flush(): void {
@@ -118,12 +124,24 @@ export class StreamWriter {
     if (this.#flushing) return;
     this.#flushing = true;
     while (this.#subscriber !== undefined && !this.#over && this.#hasRoom()) {
-      const write = this.#waiting.shift();
+      const write = this.#next();
       if (write === undefined) break;
       this.#send(this.#subscriber, write);
     }
     this.#flushing = false;
-    if (this.#closing && this.#waiting.length === 0) this.#subscriber?.complete();
+    if (this.#closing && this.#waiting.length === this.#head) this.#subscriber?.complete();
+  }
+
+  /** The next write that was not taken back. */
+  #next(): PendingWrite | undefined {
+    let write = this.#waiting[this.#head];
+    while (write?.settlement.outcome !== undefined) write = this.#waiting[++this.#head];
+    if (write !== undefined) this.#head++;
+    if (this.#head >= compactAfter && this.#head * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    return write;
   }
 
   #send(subscriber: Subscriber<StdinWrite>, { data, settlement }: PendingWrite): void {
@@ -146,7 +164,10 @@ export class StreamWriter {
 }
 
 function processOver(): SandboxExecutionError {
-  return new SandboxExecutionError('process_over', 'the process is over; nothing can be written to it');
+  return new SandboxExecutionError(
+    'process_over',
+    'the process is over; nothing can be written to it',
+  );
 }
 
 function encodeText(text: string, encoding: string): Uint8Array {
@@ -169,4 +190,8 @@ function encodeText(text: string, encoding: string): Uint8Array {
 function byteOf(character: string): number {
   const code = character.codePointAt(0) ?? 0;
   return code <= 0xff ? code : refuse('text', 'characters that latin1 has', character);
+}
+
+function ignore(): void {
+  // A write that is taken back is passed over when its turn comes.
 }
