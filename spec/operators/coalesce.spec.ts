@@ -126,7 +126,7 @@ describe('coalesce', () => {
 
   it('takes its time from the scheduler that it is given', () => {
     const scheduler = new VirtualTimeScheduler();
-    const source = new Subject<string>();
+    const source: Subject<string> = new Subject();
     const seen: [number, string[]][] = [];
     source
       .pipe(coalesce({ periodMs: 7, scheduler }))

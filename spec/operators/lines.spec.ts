@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { from, materialize, Subject, take } from 'rxjs';
-import { lines, OutputLimitError, SandboxValidationError, type LinesConfig } from 'sandbox-rx';
+import {
+  lines,
+  OutputLimitError,
+  SandboxError,
+  SandboxValidationError,
+  type LinesConfig,
+} from 'sandbox-rx';
 import { awkwardBytes, places } from '../support/arbitraries.js';
 import { bytes, cut } from '../support/bytes.js';
 import { marbles } from '../support/marbles.js';
@@ -14,7 +20,8 @@ function linesOf(chunks: readonly (string | Uint8Array)[], config?: LinesConfig)
     .pipe(lines(config))
     .subscribe({
       next: (line) => seen.push(line),
-      error: (error: { readonly code: string }) => seen.push(error.code),
+      error: (error: unknown) =>
+        seen.push(error instanceof SandboxError ? error.code : String(error)),
     });
   return seen;
 }
@@ -139,7 +146,7 @@ describe('lines', () => {
     });
 
     it('leaves the error of the source its place when the last line is too long', () => {
-      const source = new Subject<string>();
+      const source: Subject<string> = new Subject();
       const failure = new Error('gone');
       const seen: unknown[] = [];
       source
@@ -197,7 +204,12 @@ describe('lines', () => {
     it('holds no more than the line that is drawn, however often it is drawn over', () => {
       const progress = Array.from({ length: 1000 }, (_, i) => `${i}\r`);
       expect(linesOf([...progress, '\n'], { ...config, maxLength: 3 })).toEqual(['999']);
-      expect(linesOf([...'a'.padEnd(100, '\r'), '\n'], { ...config, maxLength: 3 })).toEqual(['a']);
+      expect(
+        linesOf(['a', ...Array.from({ length: 100 }, () => '\r'), '\n'], {
+          ...config,
+          maxLength: 3,
+        }),
+      ).toEqual(['a']);
     });
   });
 

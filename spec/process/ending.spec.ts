@@ -171,7 +171,7 @@ describe.each(endings)('a process that %s', (_how, { end, chunks, error, killed 
     try {
       const run = new DrivenRun();
       // Made and left alone: handles, Observables nobody subscribes to, a reader nobody reads.
-      void [
+      const unused: unknown[] = [
         run.process.stdout$,
         run.process.events$,
         run.process.result$,
@@ -180,10 +180,10 @@ describe.each(endings)('a process that %s', (_how, { end, chunks, error, killed 
       ];
       run.out('out');
       end(run);
-      void run.process.closed;
+      unused.push(run.process.closed, run.process.stderr$);
       await new Promise((resolve) => setTimeout(resolve));
       await settled();
-      expect(stray).toEqual([]);
+      expect([stray, unused.length]).toEqual([[], 7]);
     } finally {
       config.onUnhandledError = null;
     }
@@ -200,7 +200,7 @@ describe('cancel', () => {
   });
 
   it('tells everybody also when the teardown of the run throws', () => {
-    const source = new Observable<ProcessEvent>(() => () => {
+    const source: Observable<ProcessEvent> = new Observable(() => () => {
       throw new Error('teardown');
     });
     const process = new Process(source, ['test']);
@@ -234,7 +234,7 @@ describe('closed', () => {
 
   it('comes after the teardown of the run', async () => {
     const order: string[] = [];
-    const source = new Observable<ProcessEvent>(() => () => order.push('torn down'));
+    const source: Observable<ProcessEvent> = new Observable(() => () => order.push('torn down'));
     const process = new Process(source, ['test']);
     const closing = process.closed.then(() => order.push('closed'));
     process.cancel();
@@ -261,7 +261,7 @@ describe('a subscriber that throws', () => {
   });
 
   it('does not disturb the others, nor the run', async () => {
-    const source = new Subject<ProcessEvent>();
+    const source: Subject<ProcessEvent> = new Subject();
     const process = new Process(source, ['test']);
     const oops = new Error('oops');
     const fail = (): never => {

@@ -93,7 +93,8 @@ class Model {
         };
       case 'states':
         return { text: this.state, end: end && 'complete' };
-      default:
+      case 'stdout':
+      case 'stderr':
         return { text: this.text(watched), end: end?.chunks };
     }
   }
@@ -157,7 +158,10 @@ class Trial {
         this.#closed[step.stream] = true;
         this.run.process[step.stream].close();
         break;
-      default:
+      case 'exit':
+      case 'fail':
+      case 'vanish':
+      case 'cancel':
         this.end(step.do);
     }
     this.#check();

@@ -103,8 +103,8 @@ describe('Process', () => {
     expect(process.stdin).toBeNull();
     const unsupported = (capability: string): unknown =>
       expect.objectContaining({ code: 'ERR_UNSUPPORTED', capability });
-    expect(() => process.kill()).toThrow(unsupported('signals') as Error);
-    expect(() => process.resize({ rows: 1, cols: 1 })).toThrow(unsupported('tty') as Error);
+    expect(() => process.kill()).toThrow(unsupported('signals'));
+    expect(() => process.resize({ rows: 1, cols: 1 })).toThrow(unsupported('tty'));
   });
 
   describe('state$', () => {

@@ -12,7 +12,7 @@ import { DrivenRun } from '../support/driven-process.js';
 /** A run that must not be started. */
 function untouched(): { readonly source: Observable<ProcessEvent>; subscriptions(): number } {
   let subscriptions = 0;
-  const source = new Observable<ProcessEvent>(() => {
+  const source: Observable<ProcessEvent> = new Observable(() => {
     subscriptions++;
   });
   return { source, subscriptions: () => subscriptions };
@@ -74,7 +74,7 @@ describe('Process', () => {
   it.each([undefined, null, 5, {}, [], Promise.resolve(), 'events'])(
     'refuses the source %p',
     (source) => {
-      expect(() => new Process(source as unknown as Observable<ProcessEvent>, ['test'])).toThrow(
+      expect(() => new Process(source as Observable<ProcessEvent>, ['test'])).toThrow(
         SandboxValidationError,
       );
     },

@@ -15,11 +15,11 @@ export class DrivenRun {
   subscribed = 0;
   killed = 0;
   #over = false;
-  readonly #events = new Subject<ProcessEvent>();
+  readonly #events: Subject<ProcessEvent> = new Subject();
   readonly #offsets: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
 
   constructor(options?: ProcessOptions, command: readonly string[] = ['test', 'run']) {
-    const source = new Observable<ProcessEvent>((subscriber) => {
+    const source: Observable<ProcessEvent> = new Observable((subscriber) => {
       this.subscribed++;
       this.#events.subscribe(subscriber);
       return () => {
