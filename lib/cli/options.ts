@@ -72,11 +72,16 @@ function addEnv(
   return inherited === undefined ? env : { ...env, [text]: inherited };
 }
 
-const unitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const unitsMs: Readonly<Record<string, number | undefined>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 function duration(text: string): number {
   const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  const milliseconds = Math.ceil(Number(number) * (unitsMs[unit as keyof typeof unitsMs] ?? 0));
+  const milliseconds = Math.ceil(Number(number) * (unitsMs[unit] ?? 0));
   if (number === '' || milliseconds < 1 || milliseconds > maxTimerMs) {
     throw new InvalidArgumentError('It is a number with ms, s, m or h behind it, up to 24 days.');
   }

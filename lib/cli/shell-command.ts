@@ -42,7 +42,9 @@ async function converse(running: Process): Promise<number> {
   };
   if (stdin.isTTY) stdin.setRawMode(true);
   stdin.on('data', onKeys);
-  stdin.once('end', () => running.stdin?.close());
+  stdin.once('end', () => {
+    running.stdin?.close();
+  });
   stdout.on('resize', onResize);
   const showing = running.stdout$.subscribe({ next: (text) => stdout.write(text), error: ignore });
   try {

@@ -1,4 +1,10 @@
-import { animationFrameScheduler, asyncScheduler, type OperatorFunction, type SchedulerLike, type Subscription } from 'rxjs';
+import {
+  animationFrameScheduler,
+  asyncScheduler,
+  type OperatorFunction,
+  type SchedulerLike,
+  type Subscription,
+} from 'rxjs';
 import { checkInteger, checkRecord, checkScheduler, maxTimerMs } from '../process/validate.js';
 import { staged } from './staged.js';
 

@@ -1,4 +1,4 @@
-import type { OperatorFunction } from 'rxjs';
+import { pipe, type OperatorFunction } from 'rxjs';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { lines, type LinesConfig } from './lines.js';
 import { staged } from './staged.js';
@@ -30,22 +30,23 @@ import { staged } from './staged.js';
 export function ndjson<T = unknown>(
   config: Pick<LinesConfig, 'maxLength'> = {},
 ): OperatorFunction<string | Uint8Array, T> {
-  const split = lines(config);
-  const parse = staged<string, T>((subscriber) => {
-    let number = 0;
-    return {
-      next: (line) => {
-        number++;
-        if (line.trim() !== '') subscriber.next(parseLine<T>(line, number));
-      },
-    };
-  });
-  return (source) => parse(split(source));
+  return pipe(
+    lines(config),
+    staged<string, T>((subscriber) => {
+      let number = 0;
+      return {
+        next: (line) => {
+          number++;
+          if (line.trim() !== '') subscriber.next(parseLine(line, number) as T);
+        },
+      };
+    }),
+  );
 }
 
-function parseLine<T>(line: string, number: number): T {
+function parseLine(line: string, number: number): unknown {
   try {
-    return JSON.parse(line) as T;
+    return JSON.parse(line);
   } catch (cause) {
     const shown = line.length > 80 ? `${line.slice(0, 80)}…` : line;
     throw new SandboxError('ERR_INVALID_JSON', `line ${number} is not JSON: ${shown}`, { cause });

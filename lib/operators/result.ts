@@ -67,15 +67,17 @@ export function toResult(config: ResultConfig = {}): OperatorFunction<ProcessEve
  * });
  * ```
  */
-export function check(config: Omit<ResultConfig, 'check'> = {}): MonoTypeOperatorFunction<ProcessEvent> {
+export function check(
+  config: Omit<ResultConfig, 'check'> = {},
+): MonoTypeOperatorFunction<ProcessEvent> {
   const { command, options } = checkConfig(config);
   return (source) =>
     new Observable((subscriber) => {
       // Between the source and its Process, so that the events of a synchronous source are passed on as they come.
-      const events$ = new Subject<ProcessEvent>();
+      const events$: Subject<ProcessEvent> = new Subject();
       const process = new Process(events$, command, { ...options, check: true });
       process.events$.subscribe(subscriber);
-      const linked$ = new Observable<ProcessEvent>((inner) => {
+      const linked$: Observable<ProcessEvent> = new Observable((inner) => {
         subscriber.add(inner);
         source.subscribe(inner);
       });
@@ -84,7 +86,9 @@ export function check(config: Omit<ResultConfig, 'check'> = {}): MonoTypeOperato
     });
 }
 
-function checkConfig(config: ResultConfig): Required<Pick<ResultConfig, 'command'>> & { readonly options: ProcessOptions } {
+function checkConfig(
+  config: ResultConfig,
+): Required<Pick<ResultConfig, 'command'>> & { readonly options: ProcessOptions } {
   checkRecord('config', config);
   const { command = unnamed, ...options } = config;
   checkCommand(command);

@@ -11,16 +11,18 @@ interface Stage<In> {
  * Makes an operator of a stage that emits straight into its subscriber, which is what keeps operators that emit a
  * million lines a second fast. What the stage throws becomes the error, and the source is unsubscribed.
  */
-export function staged<In, Out>(open: (subscriber: Subscriber<Out>) => Stage<In>): OperatorFunction<In, Out> {
+export function staged<In, Out>(
+  open: (subscriber: Subscriber<Out>) => Stage<In>,
+): OperatorFunction<In, Out> {
   return (source) =>
     new Observable((subscriber) => {
       const stage = open(subscriber);
       // Linked before the source is subscribed to, so that leaving stops a synchronous source too.
-      const linked = new Observable<In>((inner) => {
+      const linked$: Observable<In> = new Observable((inner) => {
         subscriber.add(inner);
         source.subscribe(inner);
       });
-      linked.subscribe({
+      linked$.subscribe({
         next: (value) => {
           try {
             stage.next(value);

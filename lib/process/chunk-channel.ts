@@ -14,7 +14,7 @@ export class ChunkChannel<T extends Chunk> {
   readonly #log: StreamLog;
   readonly #encoding: string;
   readonly #reading: Decoding<T>;
-  readonly #live = new Subject<T>();
+  readonly #live: Subject<T> = new Subject();
 
   constructor(log: StreamLog, encoding: string) {
     this.#log = log;
@@ -40,7 +40,7 @@ export class ChunkChannel<T extends Chunk> {
 
   /** Gives a subscriber what is retained up to now, and then the live chunks. */
   subscribe(subscriber: Subscriber<T>): void {
-    const replay = new Decoding<T>(this.#log, this.#encoding);
+    const replay: Decoding<T> = new Decoding(this.#log, this.#encoding);
     while (!subscriber.closed && replay.position < this.#reading.position) {
       const chunk = replay.next(this.#reading.position);
       if (chunk === undefined) break;
@@ -56,8 +56,12 @@ export function replayEnded<T extends Chunk>(
   encoding: string,
   { subscriber, end }: { readonly subscriber: Subscriber<T>; readonly end: StreamEnd },
 ): void {
-  const replay = new Decoding<T>(log, encoding);
-  for (let chunk = replay.next(); chunk !== undefined && !subscriber.closed; chunk = replay.next()) {
+  const replay: Decoding<T> = new Decoding(log, encoding);
+  for (
+    let chunk = replay.next();
+    chunk !== undefined && !subscriber.closed;
+    chunk = replay.next()
+  ) {
     if (chunk.length > 0) subscriber.next(chunk);
   }
   const rest = replay.end();

@@ -78,7 +78,6 @@ function always(): boolean {
  * `'buffer'` to `Uint8Array` and every other label to `string`.
  */
 export function chunkDecoder<T extends Chunk>(encoding: string): ChunkDecoder<T> {
-  const decoder: ChunkDecoder<Chunk> =
-    encoding === 'buffer' ? passBytes : new GapDecoder(encoding);
+  const decoder: ChunkDecoder<Chunk> = encoding === 'buffer' ? passBytes : new GapDecoder(encoding);
   return decoder as ChunkDecoder<T>;
 }

@@ -22,8 +22,11 @@ export class FlowControl {
   paused = false;
   readonly #log: OutputLog;
   readonly #limits: FlowLimits;
-  /** Up to where each stream was read; absent before the first read and after its reader was closed. */
-  readonly #read: { stdout?: number; stderr?: number } = {};
+  /** Up to where each stream was read; undefined before the first read and after its reader was closed. */
+  readonly #read: Record<OutputStream, number | undefined> = {
+    stdout: undefined,
+    stderr: undefined,
+  };
   readonly #abandoned: { stdout?: true; stderr?: true } = {};
 
   constructor(log: OutputLog, limits: FlowLimits) {
@@ -54,7 +57,7 @@ export class FlowControl {
 
   /** The reader of `stream` was closed: nobody waits for its bytes any more. */
   abandon(stream: OutputStream): void {
-    delete this.#read[stream];
+    this.#read[stream] = undefined;
     this.#abandoned[stream] = true;
     this.#trim(stream);
   }

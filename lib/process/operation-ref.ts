@@ -1,5 +1,6 @@
-import { observable as interop, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { CancelledError, TimeoutError } from './errors/errors.js';
+import { interop } from './interop.js';
 import { Settlement, type Outcome } from './settlement.js';
 import { checkInteger, checkRecord, checkSignal, maxTimerMs } from './validate.js';
 
@@ -81,14 +82,17 @@ Object.defineProperty(OperationRef.prototype, interop, {
  * that only completes.
  */
 export function startOperation<T>(source: Observable<T>, ...empty: [] | [T]): OperationRef<T> {
-  const settlement = new Settlement<T>();
+  const settlement: Settlement<T> = new Settlement();
   let last: Outcome<T> | undefined = empty.length === 1 ? { ok: true, value: empty[0] } : undefined;
   const subscription = source.subscribe({
     next: (value) => {
       last = { ok: true, value };
     },
     error: (error: unknown) => settlement.settle({ ok: false, error }),
-    complete: () => settlement.settle(last ?? { ok: false, error: new CancelledError('it ended without a value') }),
+    complete: () =>
+      settlement.settle(
+        last ?? { ok: false, error: new CancelledError('it ended without a value') },
+      ),
   });
   return new OperationRef(settlement, () => {
     subscription.unsubscribe();
@@ -96,7 +100,10 @@ export function startOperation<T>(source: Observable<T>, ...empty: [] | [T]): Op
 }
 
 /** The one value of `value$` as a Promise that can be given up. */
-export async function waitFor<T>(value$: Observable<T>, timeout: number | WaitOptions = {}): Promise<T> {
+export async function waitFor<T>(
+  value$: Observable<T>,
+  timeout: number | WaitOptions = {},
+): Promise<T> {
   const { timeoutMs, signal } = checkWait(timeout);
   return new Promise<T>((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -35,7 +35,11 @@ export class ProcessResult {
   #stderrBytes: Uint8Array | undefined;
 
   /** @internal */
-  constructor(command: readonly string[], exit: ExitEvent, output: RunOutput & { durationMs: number }) {
+  constructor(
+    command: readonly string[],
+    exit: ExitEvent,
+    output: RunOutput & { durationMs: number },
+  ) {
     this.command = command;
     this.returncode = exit.returncode;
     this.signal = exit.signal;
@@ -112,7 +116,7 @@ interface RunOutput {
 }
 
 function textOf(log: StreamLog, encoding: string): string {
-  const decoding = new Decoding<string>(log, encoding === 'buffer' ? 'utf-8' : encoding);
+  const decoding: Decoding<string> = new Decoding(log, encoding === 'buffer' ? 'utf-8' : encoding);
   let text = '';
   for (let chunk = decoding.next(); chunk !== undefined; chunk = decoding.next()) text += chunk;
   return text + decoding.end();

@@ -5,12 +5,17 @@ import { newId } from './new-id.js';
 import { OperationRef, waitFor, type WaitOptions } from './operation-ref.js';
 import type { WindowSize } from './process-controls.js';
 import type { OutputStream, ProcessEvent } from './process-event.js';
-import { checkProcessOptions, noOptions, resolveOptions, type ProcessOptions } from './process-options.js';
+import {
+  checkProcessOptions,
+  noOptions,
+  resolveOptions,
+  type ProcessOptions,
+} from './process-options.js';
 import type { ProcessResult } from './process-result.js';
 import { Run, type ProcessState } from './run.js';
 import type { StreamReader } from './stream-reader.js';
 import type { StreamWriter } from './stream-writer.js';
-import { checkCommand, checkInteger, checkRecord, checkSignalName, refuse } from './validate.js';
+import { checkCommand, requireInteger, checkRecord, checkSignalName, refuse } from './validate.js';
 
 /**
  * A handle on one run of a command: subscribes to its events at once and multicasts them.
@@ -54,11 +59,15 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
   #stdout$: Observable<T> | undefined;
   #stderr$: Observable<T> | undefined;
 
-  constructor(source: Observable<ProcessEvent>, command: readonly string[], options: ProcessOptions = noOptions) {
+  constructor(
+    source: Observable<ProcessEvent>,
+    command: readonly string[],
+    options: ProcessOptions = noOptions,
+  ) {
     if (!isObservable(source)) refuse('source', 'an Observable of process events', source);
     checkCommand(command);
     checkProcessOptions(options);
-    const run = new Run<T>(command, resolveOptions(options));
+    const run: Run<T> = new Run(command, resolveOptions(options));
     super(run.settlement, ignore);
     this.command = command;
     this.#run = run;
@@ -165,7 +174,8 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
   kill(signal = 'SIGTERM'): OperationRef<void> {
     checkSignalName('signal', signal);
     const kill = this.#controls?.kill?.bind(this.#controls);
-    if (kill === undefined) throw new UnsupportedError('signals', 'this run cannot be sent signals; cancel() ends it');
+    if (kill === undefined)
+      throw new UnsupportedError('signals', 'this run cannot be sent signals; cancel() ends it');
     this.#checkLive('send a signal to');
     return kill(signal);
   }
@@ -178,7 +188,8 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
   resize(size: WindowSize): void {
     checkWindowSize('size', size);
     const resize = this.#controls?.resize?.bind(this.#controls);
-    if (resize === undefined) throw new UnsupportedError('tty', 'this run has no terminal; start it with tty: true');
+    if (resize === undefined)
+      throw new UnsupportedError('tty', 'this run has no terminal; start it with tty: true');
     this.#checkLive('resize the terminal of');
     resize(size);
   }
@@ -198,15 +209,18 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
 
   #checkLive(doing: string): void {
     if (this.#run.end === undefined) return;
-    throw new SandboxExecutionError('process_over', `the process is over; there is nothing to ${doing}`);
+    throw new SandboxExecutionError(
+      'process_over',
+      `the process is over; there is nothing to ${doing}`,
+    );
   }
 }
 
 /** Refuses what is no {@link WindowSize}. */
 export function checkWindowSize(name: string, size: WindowSize): void {
   checkRecord(name, size);
-  checkInteger(`${name}.rows`, size.rows ?? null, { min: 1, max: 65_535 });
-  checkInteger(`${name}.cols`, size.cols ?? null, { min: 1, max: 65_535 });
+  requireInteger(`${name}.rows`, size.rows, { min: 1, max: 65_535 });
+  requireInteger(`${name}.cols`, size.cols, { min: 1, max: 65_535 });
 }
 
 function ignore(): void {

@@ -2,8 +2,7 @@ import { AsyncSubject, Observable, type Subscriber } from 'rxjs';
 
 /** How an operation ended. */
 export type Outcome<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: unknown };
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
 /** One value or error that may still be to come. The first outcome wins; nothing is made until somebody waits. */
 export class Settlement<T> {
@@ -36,7 +35,10 @@ export class Settlement<T> {
   }
 }
 
-function deliver<T>(outcome: Outcome<T>, observer: Pick<Subscriber<T>, 'next' | 'error' | 'complete'>): void {
+function deliver<T>(
+  outcome: Outcome<T>,
+  observer: Pick<Subscriber<T>, 'next' | 'error' | 'complete'>,
+): void {
   if (outcome.ok) {
     observer.next(outcome.value);
     observer.complete();

@@ -2,13 +2,13 @@ import {
   from,
   isObservable,
   map,
-  observable as interop,
   Observable,
   type ObservableInput,
   type ReadableStreamLike,
   type Subscriber,
 } from 'rxjs';
 import { SandboxValidationError } from './errors/errors.js';
+import { interop } from './interop.js';
 
 /** A piece of standard input on its way to a process. */
 export interface StdinWrite {
@@ -37,10 +37,14 @@ export function encodeStdin(data: unknown): Uint8Array {
 
 /** Whether this can be given as `stdin`. */
 export function isStdinSource(source: unknown): source is StdinSource {
-  if (typeof source === 'string' || source instanceof Uint8Array || isObservable(source)) return true;
+  if (typeof source === 'string' || source instanceof Uint8Array || isObservable(source))
+    return true;
   if (typeof source !== 'object' || source === null) return false;
   return (
-    'getReader' in source || 'then' in source || Symbol.iterator in source || Symbol.asyncIterator in source ||
+    'getReader' in source ||
+    'then' in source ||
+    Symbol.iterator in source ||
+    Symbol.asyncIterator in source ||
     interop in source
   );
 }
@@ -49,7 +53,8 @@ export function isStdinSource(source: unknown): source is StdinSource {
 export function stdinFrom(source: StdinSource): Observable<StdinWrite> {
   if (typeof source === 'string' || source instanceof Uint8Array) return stdinFrom([source]);
   if ('getReader' in source) return pulled(() => streamPuller(source));
-  if (Symbol.asyncIterator in source) return pulled(() => iteratorPuller(source[Symbol.asyncIterator]()));
+  if (Symbol.asyncIterator in source)
+    return pulled(() => iteratorPuller(source[Symbol.asyncIterator]()));
   if (Symbol.iterator in source && !isObservable(source)) {
     return pulled(() => iteratorPuller(source[Symbol.iterator]()));
   }
@@ -66,7 +71,9 @@ interface Puller {
   stop(): void;
 }
 
-function streamPuller(stream: Pick<ReadableStream<StdinData>, 'getReader'> | ReadableStreamLike<StdinData>): Puller {
+function streamPuller(
+  stream: Pick<ReadableStream<StdinData>, 'getReader'> | ReadableStreamLike<StdinData>,
+): Puller {
   const reader: { read: Puller['next']; cancel?(): Promise<void> } = stream.getReader();
   return {
     next: () => reader.read(),

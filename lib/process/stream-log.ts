@@ -42,7 +42,11 @@ export class StreamLog {
   }
 
   /** Adds a chunk. `adjacent` says that the run's last event was of this stream too. */
-  append(data: Uint8Array, offset: number, position: { sequence: number; adjacent: boolean }): void {
+  append(
+    data: Uint8Array,
+    offset: number,
+    position: { sequence: number; adjacent: boolean },
+  ): void {
     if (data.length === 0) return;
     if (offset > this.end) this.#skipTo(offset);
     this.#keptBytes += data.length;

@@ -8,9 +8,9 @@ interface AsciiCodec {
 
 interface NodeBuiltins {
   getBuiltinModule?(id: 'buffer'): { isAscii(bytes: Uint8Array): boolean };
-  getBuiltinModule?(
-    id: 'string_decoder',
-  ): { StringDecoder: new (encoding: 'latin1') => { write(bytes: Uint8Array): string } };
+  getBuiltinModule?(id: 'string_decoder'): {
+    StringDecoder: new (encoding: 'latin1') => { write(bytes: Uint8Array): string };
+  };
 }
 
 /**
@@ -20,10 +20,10 @@ interface NodeBuiltins {
 function asciiCodec(): AsciiCodec | undefined {
   const { process } = globalThis as { readonly process?: NodeBuiltins };
   if (typeof process?.getBuiltinModule !== 'function') return undefined;
-  const { isAscii } = process.getBuiltinModule('buffer');
+  const buffer = process.getBuiltinModule('buffer');
   const { StringDecoder } = process.getBuiltinModule('string_decoder');
   const latin1 = new StringDecoder('latin1');
-  return { isAscii, decode: (bytes) => latin1.write(bytes) };
+  return { isAscii: (bytes) => buffer.isAscii(bytes), decode: (bytes) => latin1.write(bytes) };
 }
 
 const ascii = asciiCodec();

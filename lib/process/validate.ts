@@ -9,8 +9,10 @@ export function refuse(name: string, expected: string, actual: unknown): never {
 }
 
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'an array' : 'an object';
   return typeof value === 'function' ? 'a function' : String(value);
 }
 
@@ -20,7 +22,15 @@ export function checkInteger(
   value: unknown,
   { min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number },
 ): void {
-  if (value === undefined) return;
+  if (value !== undefined) requireInteger(name, value, { min, max });
+}
+
+/** The same, where it must be given. */
+export function requireInteger(
+  name: string,
+  value: unknown,
+  { min, max }: { readonly min: number; readonly max: number },
+): void {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
     refuse(name, `a whole number from ${min} to ${max}`, value);
   }
@@ -31,6 +41,12 @@ export function checkText(name: string, value: unknown): void {
   if (value === undefined) return;
   if (typeof value !== 'string') refuse(name, 'a string', value);
   if (value.includes('\0')) refuse(name, 'a string without NUL characters', value);
+}
+
+/** The same, where it must be given. */
+export function requireText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') refuse(name, 'a string', value);
+  checkText(name, value);
 }
 
 /** `true` or `false`; `undefined` passes. */
@@ -49,6 +65,11 @@ export function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') refuse(name, 'a function', value);
 }
 
+/** The same, where it must be given. */
+export function requireFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') refuse(name, 'a function', value);
+}
+
 /** An object with string values and names fit for an environment; `undefined` passes. */
 export function checkEnv(name: string, value: unknown): void {
   if (value === undefined) return;
@@ -57,19 +78,24 @@ export function checkEnv(name: string, value: unknown): void {
     if (key === '' || key.includes('=') || key.includes('\0')) {
       refuse(`the names in ${name}`, "non-empty, without '=' and NUL", key);
     }
-    checkText(`${name}.${key}`, text ?? null);
+    requireText(`${name}.${key}`, text);
   }
 }
 
 /** A plain object. */
 export function checkRecord(name: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(name, 'an object', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    refuse(name, 'an object', value);
 }
 
 /** An AbortSignal, of this realm or another; `undefined` passes. */
 export function checkSignal(name: string, value: unknown): void {
   if (value === undefined) return;
-  if (typeof value !== 'object' || value === null || !('aborted' in value && 'addEventListener' in value)) {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !('aborted' in value && 'addEventListener' in value)
+  ) {
     refuse(name, 'an AbortSignal', value);
   }
 }
@@ -88,7 +114,7 @@ export function checkCommand(command: unknown): asserts command is readonly stri
     refuse('command', "an array of strings, such as ['sh', '-c', 'echo hi']", command);
   }
   if (command.length === 0) refuse('command', 'an array that names a program first', command);
-  for (const [index, word] of command.entries()) checkText(`command[${index}]`, word ?? null);
+  for (const [index, word] of command.entries()) requireText(`command[${index}]`, word);
   if (command[0] === '') refuse('command[0]', 'the name of a program', '');
 }
 

@@ -178,8 +178,13 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       lifetimeMs === undefined ? NEVER : lifetime(lifetimeMs, this.#engine.scheduler),
     )
       .pipe(takeUntil(ended$))
-      .subscribe((reason) => {
-        this.#end(entry, { status: 'stopped', reason }).subscribe();
+      .subscribe({
+        next: (reason) => {
+          this.#endByItself(entry, { status: 'stopped', reason });
+        },
+        error: (error: unknown) => {
+          this.#endByItself(entry, { status: 'stopped', reason: messageOf(error) });
+        },
       });
     if (spec.command !== undefined) this.#startMain(entry, spec.command);
     return entry.info;
@@ -188,7 +193,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   #startMain(entry: SandboxEntry<Box>, command: readonly string[]): void {
     const sandboxId = entry.info.id;
     const end = (change: Partial<SandboxInfo>): void => {
-      this.#end(entry, change).subscribe();
+      this.#endByItself(entry, change);
     };
     this.exec({ ...mainRequest, sandboxId, command }).subscribe({
       next: (event) => {
@@ -201,7 +206,16 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
         });
       },
       error: (error: unknown) => {
-        end({ status: 'failed', reason: error instanceof Error ? error.message : String(error) });
+        end({ status: 'failed', reason: messageOf(error) });
+      },
+    });
+  }
+
+  /** Nobody waits for this end; where it fails, the sandbox's status says so. */
+  #endByItself(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): void {
+    this.#end(entry, change).subscribe({
+      error: (error: unknown) => {
+        this.#sandboxes.update(entry, { reason: `it could not be ended: ${messageOf(error)}` });
       },
     });
   }
@@ -240,6 +254,10 @@ const mainRequest: Omit<ExecRequest, 'sandboxId' | 'command'> = {
 
 function ignore(): void {
   // The main command has no handle; the sandbox's status tells how it stands.
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** What `source` emits while it is being subscribed to. */

@@ -60,18 +60,47 @@ function requestOf(
     id: options.id ?? newId(),
     keep: options.id !== undefined,
     command,
-    env: options.env ?? {},
-    stderr: options.stderr ?? 'pipe',
-    paused$: controls?.paused$ ?? NEVER,
-    size$: controls?.size$ ?? NEVER,
-    killSignal: options.killSignal ?? 'SIGTERM',
-    killGraceMs: options.killGraceMs ?? 2000,
-    drainGraceMs: options.drainGraceMs ?? 200,
-    lifecycle: controls ?? noLifecycle,
+    ...defaults,
+    ...given(options),
+    ...steeringOf(controls),
     ...(cwd !== undefined && { cwd }),
     ...(stdin$ !== undefined && { stdin$ }),
     ...(tty && { tty: tty === true ? defaultSize : tty }),
   };
+}
+
+/** What a run is given where its options say nothing. */
+const defaults = {
+  env: {},
+  stderr: 'pipe',
+  killSignal: 'SIGTERM',
+  killGraceMs: 2000,
+  drainGraceMs: 200,
+} as const;
+
+function given({
+  env,
+  stderr,
+  killSignal,
+  killGraceMs,
+  drainGraceMs,
+}: RunOptions): Partial<ExecRequest> {
+  return {
+    ...(env !== undefined && { env }),
+    ...(stderr !== undefined && { stderr }),
+    ...(killSignal !== undefined && { killSignal }),
+    ...(killGraceMs !== undefined && { killGraceMs }),
+    ...(drainGraceMs !== undefined && { drainGraceMs }),
+  };
+}
+
+/** What a handle can do with its run; without one, nothing is ever asked for. */
+function steeringOf(
+  controls: RunControls | undefined,
+): Pick<ExecRequest, 'paused$' | 'size$' | 'lifecycle'> {
+  return controls === undefined
+    ? { paused$: NEVER, size$: NEVER, lifecycle: noLifecycle }
+    : { paused$: controls.paused$, size$: controls.size$, lifecycle: controls };
 }
 
 /** Input whose error is told to the run, not to the backend. */
@@ -113,12 +142,12 @@ function timedOut({ timeoutMs = 0, scheduler }: RunOptions, ids: RunIds): Observ
 }
 
 /** Errors as soon as one of `failures` does; unlike `merge`, it costs nothing per value and ends with the source. */
-function failOn<T>(...failures: readonly Observable<never>[]): MonoTypeOperatorFunction<T> {
+function failOn<T>(...failures$: readonly Observable<never>[]): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable((subscriber) => {
-      for (const failure of failures) {
+      for (const failure$ of failures$) {
         subscriber.add(
-          failure.subscribe({
+          failure$.subscribe({
             error: (error: unknown) => {
               subscriber.error(error);
             },

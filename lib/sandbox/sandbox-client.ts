@@ -1,6 +1,6 @@
 import { defer, map, scan, startWith, toArray, type Observable, type ObservableInput } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import { checkFunction, checkText } from '../process/validate.js';
+import { requireFunction, requireText } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
 import { Sandbox } from './sandbox.js';
 import {
@@ -51,7 +51,7 @@ export class SandboxClient {
 
   /** Finds a sandbox by its id; fails with a {@link SandboxNotFoundError} where there is none. */
   get(id: string): OperationRef<Sandbox> {
-    checkText('id', id ?? null);
+    requireText('id', id);
     return startOperation(
       this.backend.get(id).pipe(map((info) => new Sandbox(this.backend, info.id))),
     );
@@ -106,7 +106,7 @@ export class SandboxClient {
     project: (sandbox: Sandbox) => ObservableInput<T>,
   ): Observable<T> {
     checkSpec(spec);
-    checkFunction('project', project ?? null);
+    requireFunction('project', project);
     return withSandbox(this.backend, spec, project);
   }
 }

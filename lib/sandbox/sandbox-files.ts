@@ -1,7 +1,7 @@
 import { defer, map, NEVER, toArray, type Observable } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { isStdinSource, stdinFrom, type StdinSource } from '../process/stdin.js';
-import { checkBoolean, checkText, refuse } from '../process/validate.js';
+import { checkBoolean, requireText, refuse } from '../process/validate.js';
 import type { FileInfo, FileRequest, SandboxBackend } from './backend.js';
 
 /**
@@ -80,7 +80,7 @@ export class SandboxFiles {
   }
 
   #request(path: string): FileRequest {
-    checkText('path', path ?? null);
+    requireText('path', path);
     if (path === '') refuse('path', 'a path', path);
     return { sandboxId: this.#sandboxId, path };
   }

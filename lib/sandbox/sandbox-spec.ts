@@ -7,6 +7,7 @@ import {
   checkText,
   maxTimerMs,
   refuse,
+  requireText,
 } from '../process/validate.js';
 
 /** Bounds on what a sandbox may use. A backend that cannot hold one refuses it. */
@@ -102,7 +103,7 @@ export function checkFilter(filter: SandboxFilter): void {
 function checkTags(tags: unknown): void {
   if (tags === undefined) return;
   if (!Array.isArray(tags)) refuse('tags', 'an array of strings', tags);
-  for (const [index, tag] of tags.entries()) checkText(`tags[${index}]`, tag ?? null);
+  for (const [index, tag] of tags.entries()) requireText(`tags[${index}]`, tag);
 }
 
 function checkLimits(limits: SandboxLimits): void {

@@ -18,7 +18,7 @@ import {
   checkCommand,
   checkInteger,
   checkRecord,
-  checkText,
+  requireText,
 } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
@@ -165,7 +165,7 @@ export class Sandbox {
    * @throws {@link SandboxNotFoundError} as the run's error, where there is none.
    */
   attach(id: string, options: AttachOptions = {}): Process {
-    checkText('id', id ?? null);
+    requireText('id', id);
     checkRecord('options', options);
     const { from = {}, ...processOptions } = options;
     checkInteger('from.stdout', from.stdout, { min: 0 });

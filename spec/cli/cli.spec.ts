@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type * as NodePty from '@lydell/node-pty';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -174,9 +175,7 @@ interface Terminal {
 }
 
 function openTerminal(...args: readonly string[]): Terminal {
-  const pty = createRequire(import.meta.url)(
-    '@lydell/node-pty',
-  ) as typeof import('@lydell/node-pty');
+  const pty = createRequire(import.meta.url)('@lydell/node-pty') as typeof NodePty;
   const terminal = pty.spawn(process.execPath, [cli, ...args], { cols: 100, rows: 30 });
   let shown = '';
   let look = (): void => undefined;

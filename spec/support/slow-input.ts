@@ -1,7 +1,8 @@
-import { NEVER, type Observable } from 'rxjs';
+import { NEVER, Observable, Subscription } from 'rxjs';
 import {
   SandboxClient,
   type Process,
+  type Sandbox,
   type SandboxBackend,
   type StdinWrite,
   type StreamWriter,
@@ -20,24 +21,32 @@ export class SlowInput {
   readonly taken: StdinWrite[] = [];
   atEof = false;
   #stdin$: Observable<StdinWrite> = NEVER;
+  #subscription = new Subscription();
   #accepted = 0;
 
-  /** A process without end whose standard input this is. */
-  static async start({ opened = true }: { readonly opened?: boolean } = {}): Promise<SlowRun> {
+  /** A process without end whose standard input this is, for a `StreamWriter`. */
+  static async start(options: { readonly opened?: boolean } = {}): Promise<SlowRun> {
     const input = new SlowInput();
+    const process = (await input.sandbox(options)).exec(['slow'], { stdin: true });
+    if (process.stdin === null) throw new Error('stdin: true gives a writer');
+    return { process, stdin: process.stdin, input };
+  }
+
+  /** A sandbox in which every process is without end and has this standard input. */
+  sandbox({ opened = true }: { readonly opened?: boolean } = {}): PromiseLike<Sandbox> {
     const memory = memoryBackend();
-    const exec: SandboxBackend['exec'] = ({ stdin$ = NEVER }) => {
-      input.#stdin$ = stdin$;
-      if (opened) input.open();
-      return NEVER;
-    };
+    const exec: SandboxBackend['exec'] = ({ stdin$ = NEVER }) =>
+      new Observable(() => {
+        this.#stdin$ = stdin$;
+        if (opened) this.open();
+        return () => {
+          this.#subscription.unsubscribe();
+        };
+      });
     const backend = new Proxy(memory, {
       get: (target, key) => (key === 'exec' ? exec : bound(target, key)),
     });
-    const sandbox = await new SandboxClient(backend).create();
-    const process = sandbox.exec(['slow'], { stdin: true });
-    if (process.stdin === null) throw new Error('stdin: true gives a writer');
-    return { process, stdin: process.stdin, input };
+    return new SandboxClient(backend).create();
   }
 
   get text(): string {
@@ -46,7 +55,7 @@ export class SlowInput {
 
   /** The process begins to take its input. */
   open(): void {
-    this.#stdin$.subscribe({
+    this.#subscription = this.#stdin$.subscribe({
       next: (write) => this.taken.push(write),
       complete: () => {
         this.atEof = true;

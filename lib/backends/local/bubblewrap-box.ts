@@ -16,12 +16,18 @@ import type { Launch, LiveRun } from './child-run.js';
 import { Keeper } from './keeper.js';
 import { guardedEnv, launchArguments, terminalArguments, terminalEnv } from './launch-script.js';
 import { limitWords } from './limits.js';
-import { childrenOf, runVariable } from './process-tree.js';
+import { childrenOf, runVariable, spaceOf } from './process-tree.js';
 import { onlyThese } from './stdio.js';
 import { needTool } from './tools.js';
 
 /** Says that the sandbox is ready, and ends with its input: then the kernel ends everything in the sandbox. */
 const keeperScript = 'echo ready; read -r line';
+
+/**
+ * Starts `bwrap` where nobody can make user namespaces: in one of their own, processes would have privileges again.
+ * Where the limit cannot be set, such as in a container whose `/proc/sys` is read-only, it goes without.
+ */
+const firstScript = '{ echo 0 >/proc/sys/user/max_user_namespaces; } 2>/dev/null; exec "$@"';
 
 /** Processes of one sandbox when nothing else is said: enough to build with, too few to hurt the host. */
 const defaultProcesses = 1024;
@@ -92,7 +98,7 @@ function startBubblewrap(
     [
       '--user',
       '--map-root-user',
-      bwrap,
+      ...['/bin/sh', '-c', firstScript, 'sh', bwrap],
       ...enclosureArguments(spec),
       ...view,
       '/bin/sh',
@@ -206,6 +212,7 @@ class BubblewrapBox implements LocalBox {
 }
 
 function enterArguments({ network = 'none' }: SandboxSpec, init: number): readonly string[] {
+  const hasSpaces = spaceOf(process.pid) !== undefined;
   const namespaces = ['-m', '-p', '-i', '-u', ...(network === 'none' ? ['-n'] : [])];
   return [
     ...[
@@ -217,6 +224,8 @@ function enterArguments({ network = 'none' }: SandboxSpec, init: number): readon
       ...namespaces,
       '--',
     ],
+    // A namespace for each run, which its processes cannot leave: that is how all of them are found when it is ended.
+    ...(hasSpaces ? [needTool('unshare', 'util-linux'), '--cgroup', '--'] : []),
     ...[
       needTool('setpriv', 'util-linux'),
       '--bounding-set',

@@ -7,7 +7,7 @@ import type { StdinWrite } from '../../process/stdin.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { DrainClock } from './drain.js';
 import { handedOver } from './launch-script.js';
-import { endTree } from './process-tree.js';
+import { childrenOf, endTree, killAll, spaceOf, type ProcessTree } from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { spawnFailure, startFailure } from './start-failure.js';
 import { onlyThese, pipes, terminal, type RunStdio } from './stdio.js';
@@ -24,7 +24,7 @@ export interface Launch {
   readonly reports: boolean;
   /** Value of the run's mark in its environment. */
   readonly mark: string;
-  /** The started process only waits for the command in the sandbox. */
+  /** The started process only waits for the command in the sandbox, which is in a space of its own. */
   readonly isHelper: boolean;
 }
 
@@ -35,6 +35,8 @@ const terminalIdleMs = 30;
 export interface LiveRun {
   readonly pid: number | undefined;
   readonly isHelper: boolean;
+  /** Ends its process tree now, without a grace. */
+  kill(): void;
 }
 
 /** One run of a command as a child process: cold, drained before its exit is told, ended with its whole tree. */
@@ -70,6 +72,7 @@ class ChildRun implements LiveRun {
   #exit: Exit | undefined;
   /** What the launch script told: {@link handedOver}, or why the command did not start. */
   #report = '';
+  #space: string | undefined;
   /** The end has been told; there is nothing left to kill. */
   #over = false;
 
@@ -100,6 +103,10 @@ class ChildRun implements LiveRun {
     }
     this.#request.lifecycle.started();
     this.#connectInputs(this.#child);
+  }
+
+  kill(): void {
+    if (this.pid !== undefined && !this.#over) killAll(this.#tree(this.pid));
   }
 
   /** Releases everything, and ends the process tree where it has not ended by itself. */
@@ -149,6 +156,7 @@ class ChildRun implements LiveRun {
   #observeReport(report: Readable): void {
     report.on('data', (text: Buffer) => {
       this.#report += text.toString('latin1');
+      this.#space ??= this.#ownSpace();
     });
     this.#countOpen(report);
   }
@@ -233,14 +241,25 @@ class ChildRun implements LiveRun {
 
   #endTree(root: number): void {
     const { killSignal, killGraceMs } = this.#request;
-    const { mark, isHelper } = this.#launch;
-    endTree({ root, mark, isHelper }, { signal: killSignal, graceMs: killGraceMs }, () => {
+    endTree(this.#tree(root), { signal: killSignal, graceMs: killGraceMs }, () => {
       if (this.#exit === undefined)
         this.#child?.once('exit', () => {
           this.#close();
         });
       else this.#close();
     });
+  }
+
+  #tree(root: number): ProcessTree {
+    const { mark, isHelper } = this.#launch;
+    return { root, mark, isHelper, space: this.#space };
+  }
+
+  /** The space of a command that has just been handed over to, unless that is not another one than ours. */
+  #ownSpace(): string | undefined {
+    const command = this.isHelper ? childrenOf(this.pid ?? 0)[0] : undefined;
+    const space = command === undefined ? undefined : spaceOf(command);
+    return space === spaceOf(process.pid) ? undefined : space;
   }
 
   #close(): void {

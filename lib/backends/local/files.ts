@@ -1,4 +1,4 @@
-import { ignoreElements, NEVER, Observable } from 'rxjs';
+import { ignoreElements, NEVER, type Observable } from 'rxjs';
 import { SandboxFileError, type FileFailure } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ProcessEvent } from '../../process/process-event.js';
@@ -96,7 +96,7 @@ function checked(path: string): (source: Observable<ProcessEvent>) => Observable
 
 function fileError(path: string, said: string): SandboxFileError {
   const reason = failures.find(([pattern]) => pattern.test(said))?.[1] ?? 'failed';
-  return new SandboxFileError(reason, path, said === '' ? reason : said);
+  return new SandboxFileError(reason, said === '' ? reason : said, { path });
 }
 
 const types: Readonly<Record<string, FileInfo['type']>> = {

@@ -8,7 +8,7 @@ import { AsyncSubject, defer, ignoreElements, NEVER, type Observable } from 'rxj
 export class Keeper {
   readonly #child: ChildProcess;
   readonly #end: () => void;
-  readonly #ended = new AsyncSubject<string>();
+  readonly #ended: AsyncSubject<string> = new AsyncSubject();
   #closing = false;
 
   /** `end` makes the keeper end, and with it all that it keeps. */

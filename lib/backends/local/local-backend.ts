@@ -1,12 +1,16 @@
 import { defer, filter, ignoreElements, map, take, tap, timer, type Observable } from 'rxjs';
-import { SandboxNotFoundError, SandboxValidationError } from '../../process/errors/errors.js';
+import {
+  SandboxExecutionError,
+  SandboxNotFoundError,
+  SandboxValidationError,
+} from '../../process/errors/errors.js';
 import type { ProcessEvent } from '../../process/process-event.js';
 import {
   checkBoolean,
   checkOneOf,
   checkRecord,
-  checkText,
   refuse,
+  requireText,
 } from '../../process/validate.js';
 import type {
   Capabilities,
@@ -81,7 +85,7 @@ function checkMounts(mounts: readonly Mount[]): void {
   if (!Array.isArray(mounts)) refuse('mounts', 'an array', mounts);
   for (const [index, { source, target = source, writable }] of mounts.entries()) {
     for (const path of [source, target]) {
-      checkText(`mounts[${index}]`, path ?? null);
+      requireText(`mounts[${index}]`, path);
       if (!path.startsWith('/')) refuse(`mounts[${index}]`, 'absolute paths', path);
     }
     checkBoolean(`mounts[${index}].writable`, writable);
@@ -130,7 +134,9 @@ class LocalEngine implements SandboxEngine<LocalBox> {
         map(() => targetOf(live.get(runId), runId)),
         filter((pid) => pid !== undefined),
         take(1),
-        tap((pid) => process.kill(pid, signal)),
+        tap((pid) => {
+          sendSignal(pid, { runId, signal });
+        }),
         ignoreElements(),
       );
     });
@@ -139,6 +145,22 @@ class LocalEngine implements SandboxEngine<LocalBox> {
 
 /** A helper that enters the sandbox takes some milliseconds until the command is its child. */
 const helperPollMs = 5;
+
+/** Sends a signal to a process that may have ended meanwhile. */
+function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' | 'signal'>): void {
+  try {
+    process.kill(pid, signal);
+  } catch (cause) {
+    throw new SandboxExecutionError(
+      'process_over',
+      `there is nothing to send ${signal} to: the process is over`,
+      {
+        cause,
+        runId,
+      },
+    );
+  }
+}
 
 /** The process that the command became: where a helper waits for it, its child in the sandbox. */
 function targetOf(run: LiveRun | undefined, runId: string): number | undefined {

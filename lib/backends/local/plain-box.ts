@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Observable } from 'rxjs';
+import { defer, Observable } from 'rxjs';
 import { UnsupportedError } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
@@ -93,7 +93,11 @@ class PlainBox implements LocalBox {
     this.#home = home;
     this.#env = { ...hostEnv(), ...spec.env };
     this.died$ = keeper.died$;
-    this.close$ = keeper.close$;
+    // The keeper finds processes by their marks; those below a run that goes on are found without.
+    this.close$ = defer(() => {
+      for (const run of this.live.values()) run.kill();
+      return keeper.close$;
+    });
   }
 
   launch(request: ExecRequest): Launch {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** The variable that every process of a run carries, and hands down to what it starts. */
 export const runVariable = 'SANDBOX_RX_RUN';
@@ -8,12 +8,14 @@ const pollMs = 20;
 /** A tree that keeps forking is looked for again this often before others get a turn. */
 const maxRounds = 50;
 
-/** A run's processes: those below `root`, and those that carry its mark wherever they went. */
+/** A run's processes: those below `root`, and those that are in its space or carry its mark, wherever they went. */
 export interface ProcessTree {
   /** The process that was started. */
   readonly root: number;
   /** Value of {@link runVariable} in the environment of the run. */
   readonly mark: string;
+  /** The run's own cgroup namespace, where it has one. */
+  readonly space?: string | undefined;
   /** Whether `root` only waits for the command and goes when it goes. */
   readonly isHelper: boolean;
 }
@@ -21,10 +23,11 @@ export interface ProcessTree {
 /**
  * Ends every process of a tree: `signal` first, SIGKILL when `graceMs` are over. Calls back when none is left.
  *
- * A process leaves its tree by `setsid` and a double fork, but not by these its environment, where the mark stays
- * readable in `/proc`.
+ * A process leaves its tree by a double fork, but not its environment, where the mark stays readable in `/proc`. It may
+ * clear that, but without privileges it cannot leave its namespaces.
  *
  * @see {@link https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html | proc_pid_environ(5)}
+ * @see {@link https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html | cgroup_namespaces(7)}
  */
 export function endTree(
   tree: ProcessTree,
@@ -41,7 +44,8 @@ export function endTree(
   look();
 }
 
-function killAll(tree: ProcessTree): readonly number[] {
+/** Ends every process of a tree now, by SIGKILL; returns those that are still there. */
+export function killAll(tree: ProcessTree): readonly number[] {
   let left = membersOf(tree);
   for (let round = 0; left.length > 0 && round < maxRounds; round++) {
     send(left, 'SIGKILL');
@@ -63,9 +67,11 @@ function send(pids: readonly number[], signal: string): void {
 function membersOf(tree: ProcessTree): readonly number[] {
   const members = new Set(descendantsOf(tree.root));
   const mark = `${runVariable}=${tree.mark}\0`;
+  const belongs = (pid: number): boolean =>
+    tree.space === undefined ? environmentOf(pid).includes(mark) : spaceOf(pid) === tree.space;
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
-    if (pid > 0 && !members.has(pid) && environmentOf(pid).includes(mark)) members.add(pid);
+    if (pid > 0 && !members.has(pid) && belongs(pid)) members.add(pid);
   }
   if (tree.isHelper) members.delete(tree.root);
   else if (isAlive(tree.root)) members.add(tree.root);
@@ -89,6 +95,15 @@ export function childrenOf(pid: number): number[] {
     );
   } catch {
     return [];
+  }
+}
+
+/** The cgroup namespace of a process. */
+export function spaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/cgroup`);
+  } catch {
+    return undefined;
   }
 }
 

@@ -56,6 +56,10 @@ function errnoOf(cause: unknown): string {
 }
 
 /** Node's own errors are of another realm where this runs in a `vm` context, as under Jest. */
-function isSystemError(cause: unknown): cause is { readonly code: string; readonly message: string } {
-  return typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string';
+function isSystemError(
+  cause: unknown,
+): cause is { readonly code: string; readonly message: string } {
+  return (
+    typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string'
+  );
 }

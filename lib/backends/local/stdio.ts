@@ -58,7 +58,7 @@ export function hasTerminals(): boolean {
 }
 
 /** The master sides that are open: node-pty leaves them open across `execve(2)`, for every child to inherit. */
-const openMasters = new Set<number>();
+const openMasters: Set<number> = new Set();
 let inherited: readonly number[] | undefined;
 let nullDevice: number | undefined;
 

@@ -5,7 +5,7 @@ import { SandboxError } from '../../process/errors/sandbox-error.js';
 /** Where system tools are, beside the PATH: an ordinary user's may lack the last ones. */
 const systemDirectories = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 
-const found = new Map<string, string>();
+const found: Map<string, string> = new Map();
 
 /** The absolute path of a tool of this machine, or `undefined`. */
 export function findTool(name: string): string | undefined {

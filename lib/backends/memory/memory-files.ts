@@ -34,7 +34,7 @@ export const memoryFiles: EngineFiles<MemoryBox> = {
       const file = files.get(absolute(path));
       if (file !== undefined) return of(file.data);
       if (isDirectory(files, path))
-        throw new SandboxFileError('is_directory', path, 'is a directory');
+        throw new SandboxFileError('is_directory', 'is a directory', { path });
       throw notFound(path);
     }),
 
@@ -43,7 +43,7 @@ export const memoryFiles: EngineFiles<MemoryBox> = {
       gathered(),
       tap((data) => {
         if (isDirectory(files, path))
-          throw new SandboxFileError('is_directory', path, 'is a directory');
+          throw new SandboxFileError('is_directory', 'is a directory', { path });
         files.set(absolute(path), { data, modifiedAtMs: now() });
       }),
       ignoreElements(),
@@ -52,7 +52,7 @@ export const memoryFiles: EngineFiles<MemoryBox> = {
   list: ({ files }, { path }) =>
     defer(() => {
       if (files.has(absolute(path)))
-        throw new SandboxFileError('not_directory', path, 'is not a directory');
+        throw new SandboxFileError('not_directory', 'is not a directory', { path });
       if (!isDirectory(files, path)) throw notFound(path);
       return from(childrenOf(files, path));
     }),
@@ -64,8 +64,8 @@ export const memoryFiles: EngineFiles<MemoryBox> = {
       if (!recursive)
         throw new SandboxFileError(
           'is_directory',
-          path,
           'is a directory; remove it with recursive: true',
+          { path },
         );
       for (const name of [...files.keys()]) if (name.startsWith(prefixOf(path))) files.delete(name);
       return EMPTY;
@@ -104,7 +104,7 @@ function childrenOf(files: ReadonlyMap<string, MemoryFile>, path: string): reado
 }
 
 function notFound(path: string): SandboxFileError {
-  return new SandboxFileError('not_found', path, 'no such file or directory');
+  return new SandboxFileError('not_found', 'no such file or directory', { path });
 }
 
 /** All that was written, in one piece. */

@@ -84,7 +84,11 @@ export class SandboxTimeoutError extends SandboxError {
   readonly timeoutMs: number;
 
   constructor(timeoutMs: number, details?: SandboxErrorDetails) {
-    super('ERR_RUN_TIMEOUT', `the run was killed: it took longer than its timeoutMs of ${timeoutMs}`, details);
+    super(
+      'ERR_RUN_TIMEOUT',
+      `the run was killed: it took longer than its timeoutMs of ${timeoutMs}`,
+      details,
+    );
     this.timeoutMs = timeoutMs;
   }
 }
@@ -95,10 +99,14 @@ export class TimeoutError extends SandboxError {
   static override readonly brand: symbol = Symbol.for('sandbox-rx/TimeoutError');
 
   constructor(timeoutMs: number, details?: SandboxErrorDetails) {
-    super('ERR_WAIT_TIMEOUT', `not over within ${timeoutMs} ms; it goes on, so wait again or cancel it`, {
-      ...details,
-      retryable: true,
-    });
+    super(
+      'ERR_WAIT_TIMEOUT',
+      `not over within ${timeoutMs} ms; it goes on, so wait again or cancel it`,
+      {
+        ...details,
+        retryable: true,
+      },
+    );
   }
 }
 
@@ -163,12 +171,7 @@ export class SandboxNotFoundError extends SandboxError {
 
 /** Why an operation on a file failed. */
 export type FileFailure =
-  | 'not_found'
-  | 'is_directory'
-  | 'not_directory'
-  | 'permission_denied'
-  | 'no_space'
-  | 'failed';
+  'not_found' | 'is_directory' | 'not_directory' | 'permission_denied' | 'no_space' | 'failed';
 
 /** An operation on a file in a sandbox failed; `reason` says why, `path` on what. */
 export class SandboxFileError extends SandboxError {
@@ -179,10 +182,14 @@ export class SandboxFileError extends SandboxError {
   /** The path, as it was given. */
   readonly path: string;
 
-  constructor(reason: FileFailure, path: string, message: string, details?: SandboxErrorDetails) {
-    super('ERR_FILE', `${path}: ${message}`, details);
+  constructor(
+    reason: FileFailure,
+    message: string,
+    details: SandboxErrorDetails & { readonly path: string },
+  ) {
+    super('ERR_FILE', `${details.path}: ${message}`, details);
     this.reason = reason;
-    this.path = path;
+    this.path = details.path;
   }
 }
 

@@ -10,7 +10,6 @@ export type SandboxErrorCode =
   | 'ERR_NOT_STARTED'
   | 'ERR_OUTPUT_LIMIT'
   | 'ERR_PROCESS_OVER'
-  | 'ERR_PROTOCOL'
   | 'ERR_RUN_TIMEOUT'
   | 'ERR_SANDBOX_OVER'
   | 'ERR_STDIN_CLOSED'
@@ -77,9 +76,16 @@ export class SandboxError extends Error {
  *
  * @internal
  */
-export function brandError(errorClass: { readonly brand: symbol; prototype: Error }, name: string): void {
+export function brandError(
+  errorClass: { readonly brand: symbol; prototype: Error },
+  name: string,
+): void {
   Object.defineProperty(errorClass.prototype, errorClass.brand, { value: true });
-  Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true });
+  Object.defineProperty(errorClass.prototype, 'name', {
+    value: name,
+    configurable: true,
+    writable: true,
+  });
 }
 
 brandError(SandboxError, 'SandboxError');
