@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+
+/** A number of seconds that no other process sleeps for: about ten minutes. */
+export function uniqueSeconds(): string {
+  return `600.${Math.floor(Math.random() * 1e9)}`;
+}
+
+/** A word that nobody else uses. */
+export function uniqueWord(): string {
+  return `word-${randomUUID()}`;
+}
+
+function textOf(pid: string, file: 'cmdline' | 'environ' | 'stat'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** The processes of this machine whose command line or environment holds `word`; zombies are none. */
+export function processesWith(word: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => textOf(pid, 'cmdline').includes(word) || textOf(pid, 'environ').includes(word))
+    .filter((pid) => !/\) [ZX] /.test(textOf(pid, 'stat')))
+    .map(Number);
+}
+
+/** The process whose arguments are exactly these. */
+export function processOf(command: readonly string[]): number | undefined {
+  return processesWith(command.at(-1) ?? '').find(
+    (pid) => textOf(String(pid), 'cmdline') === command.map((word) => `${word}\0`).join(''),
+  );
+}
+
+/** The children that this process has now. */
+export function ownChildren(): string[] {
+  return readdirSync('/proc/self/task').flatMap((thread) => {
+    try {
+      return readFileSync(`/proc/self/task/${thread}/children`, 'latin1')
+        .split(' ')
+        .filter(Boolean);
+    } catch {
+      return [];
+    }
+  });
+}
