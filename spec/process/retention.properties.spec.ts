@@ -118,6 +118,8 @@ describe('the result', () => {
         ]);
         expect(result.stdoutBytes).toEqual(stdout.slice(Math.max(0, stdout.length - retain)));
         expect(result.stderrBytes).toEqual(stderr.slice(Math.max(0, stderr.length - retain)));
+        await run.process.stdout[Symbol.asyncIterator]().next();
+        expect(run.process.stdout.droppedBytes).toBe(Math.max(0, stdout.length - retain));
         expect([result.stdoutTruncated, result.stderrTruncated]).toEqual([
           stdout.length > retain,
           stderr.length > retain,
