@@ -33,7 +33,8 @@ export interface ProcessOptions {
   /**
    * What happens to a stream that nobody reads when `retainBytes` are kept: `'dropOldest'` forgets the oldest bytes
    * and counts them, `'backpressure'` pauses the run until they are read, `'fail'` kills the run with an
-   * `OutputLimitError`. Default `'dropOldest'`.
+   * `OutputLimitError`. Reading is what a `StreamReader` does: subscribers are pushed to, and do not count, so with
+   * `'backpressure'` both streams need a reader. Default `'dropOldest'`.
    */
   readonly overflow?: OverflowStrategy;
   /** Makes an exit status other than 0 a `SandboxExecutionError`. Default `false`. */

@@ -9,6 +9,7 @@ import {
   checkInteger,
   checkOneOf,
   checkRecord,
+  checkScheduler,
   checkSignal,
   checkSignalName,
   checkText,
@@ -80,6 +81,7 @@ export function checkRunOptions(
   checkInteger('killGraceMs', options.killGraceMs, { min: 0, max: maxTimerMs });
   checkInteger('drainGraceMs', options.drainGraceMs, { min: 0, max: maxTimerMs });
   checkSignal('signal', options.signal);
+  checkScheduler('scheduler', options.scheduler);
 }
 
 function checkTty(tty: boolean | WindowSize | undefined): void {
