@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { defer, Observable } from 'rxjs';
@@ -17,18 +17,24 @@ import { onlyThese } from './stdio.js';
 
 /**
  * Waits until standard input ends, which is when the sandbox is deleted or this program dies; then kills whatever
- * carries the sandbox's mark, again and again until nothing does, and removes its directory.
+ * carries the sandbox's mark, again and again until nothing does, and removes its directory. A program that dies may
+ * have forked a command that does not carry the mark yet, so then it looks once more; where it was told, it need not.
  */
 const keeperScript = `
 trap '' HUP INT TERM QUIT
-while read -r line; do :; done
+told=
+while read -r line; do told=$line; done
 cd /
-while pids=$(grep -lsF -- "$1" /proc/[0-9]*/environ); [ -n "$pids" ]; do
-  for environ in $pids; do
-    pid=\${environ#/proc/}
-    kill -KILL "\${pid%/environ}"
-  done
-done 2>/dev/null
+kill_marked() {
+  while pids=$(grep -lsF -- "$1" /proc/[0-9]*/environ); [ -n "$pids" ]; do
+    for environ in $pids; do
+      pid=\${environ#/proc/}
+      kill -KILL "\${pid%/environ}"
+    done
+  done 2>/dev/null
+}
+kill_marked "$1"
+[ "$told" ] || { sleep 0.2; kill_marked "$1"; }
 rm -rf -- "$2"
 `;
 
@@ -36,9 +42,16 @@ rm -rf -- "$2"
 export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
   return new Observable((subscriber) => {
     refuseWhatNeedsIsolation(spec);
-    const home = mkdtempSync(join(tmpdir(), 'sandbox-rx-'));
     const mark = newId();
+    const home = join(tmpdir(), `sandbox-rx-${mark}`);
+    // Before the directory, so that there is no moment at which nobody would remove it.
     const keeper = startKeeper(`${runVariable}=${mark}/`, home);
+    try {
+      mkdirSync(home, { mode: 0o700 });
+    } catch (error) {
+      keeper.close$.subscribe();
+      throw error;
+    }
     keeper.ready();
     subscriber.next(new PlainBox(spec, { home, mark, keeper }));
     subscriber.complete();
@@ -54,7 +67,7 @@ function startKeeper(mark: string, home: string): Keeper {
   child.once('error', () => {
     rmSync(home, { recursive: true, force: true });
   });
-  return new Keeper(child, () => child.stdin?.end());
+  return new Keeper(child, () => child.stdin?.end('told\n'));
 }
 
 function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {

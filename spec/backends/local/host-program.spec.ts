@@ -1,0 +1,119 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { openSync } from 'node:fs';
+import { elapsed, eventually } from '../../contract/kit.js';
+import { describeWithBubblewrap } from './bubblewrap.js';
+import { bundledHostProgram, HostProgram } from './host-program.js';
+
+let program: string;
+let remove: () => void;
+const programs = new Set<HostProgram>();
+
+beforeAll(async () => {
+  ({ program, remove } = await bundledHostProgram());
+});
+
+afterEach(() => {
+  for (const one of programs) one.dispose();
+  programs.clear();
+});
+
+afterAll(() => {
+  remove();
+});
+
+function start(
+  ...args: ConstructorParameters<typeof HostProgram> extends [string, ...infer Rest] ? Rest : never
+) {
+  const one = new HostProgram(program, ...args);
+  programs.add(one);
+  return one;
+}
+
+function endOfProgram(isolation: 'bubblewrap' | 'none'): void {
+  it('by SIGKILL leaves no process and no file', async () => {
+    const host = start(['run', isolation]);
+    await eventually('its sandbox is busy', () => host.stdout.includes('ready'));
+    expect(host.left().length).toBeGreaterThan(4);
+    host.child.kill('SIGKILL');
+    await host.ended();
+    await eventually('nothing is left', () => host.left().length === 0);
+  }, 20_000);
+
+  it('by SIGKILL at any moment, also while a sandbox is made, leaves nothing', async () => {
+    const round = async (): Promise<void> => {
+      const host = start(['create', isolation]);
+      await eventually('it begins', () => host.stdout.includes('ready'));
+      await elapsed(Math.random() * 60);
+      host.child.kill('SIGKILL');
+      await host.ended();
+      await eventually('nothing is left', () => host.left().length === 0);
+    };
+    for (let rounds = 0; rounds < 25; rounds++) await Promise.all([round(), round()]);
+  }, 120_000);
+
+  it('comes by itself where delete() was forgotten, and leaves nothing', async () => {
+    const host = start(['forget', isolation]);
+    expect(await host.said()).toBe('done');
+    expect(host.child.exitCode).toBe(0);
+    await eventually('nothing is left', () => host.left().length === 0);
+  }, 20_000);
+
+  it('by SIGTERM leaves nothing', async () => {
+    const host = start(['run', isolation]);
+    await eventually('its sandbox is busy', () => host.stdout.includes('ready'));
+    host.child.kill('SIGTERM');
+    await host.ended();
+    await eventually('nothing is left', () => host.left().length === 0);
+  }, 20_000);
+
+  it('has no terminals without node-pty, and says what to install', async () => {
+    const said = await start(['terminal', isolation]).said();
+    expect(said).toContain('ERR_UNSUPPORTED');
+    expect(said).toContain('npm install @lydell/node-pty');
+  }, 20_000);
+}
+
+describe('the end of a program without isolation', () => {
+  endOfProgram('none');
+});
+
+describeWithBubblewrap('the end of a program with bubblewrap', () => {
+  endOfProgram('bubblewrap');
+
+  it('has handed on no file descriptor that it inherited itself', async () => {
+    const host = start(['descriptors', 'bubblewrap'], {
+      stdio: [
+        'ignore',
+        'pipe',
+        'pipe',
+        openSync('/etc/passwd', 'r'),
+        'ignore',
+        'pipe',
+        openSync('/', 'r'),
+      ],
+    });
+    const open = [...(await host.said()).matchAll(/ (\d+) -> (.*)/g)].filter(
+      ([, fd]) => Number(fd) > 2,
+    );
+    // What it inherited was replaced.
+    for (const [, , target] of open) expect(target).toBe('/dev/null');
+  }, 20_000);
+
+  const ordinary =
+    process.getuid?.() === 0 ? ['--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+
+  it('works the same for an ordinary user', async () => {
+    const through = ordinary.length === 0 ? [] : ['setpriv', ...ordinary, '--'];
+    const host = start(['ordinary', 'bubblewrap'], { through });
+    const said = await host.said();
+    expect(JSON.parse(said)).toEqual({
+      uid: ordinary.length === 0 ? process.getuid?.() : 65_534,
+      before: '2',
+      after: '0',
+      signal: 'SIGINT',
+      bombed: true,
+      text: 'text',
+    });
+    await eventually('nothing is left', () => host.left().length === 0);
+  }, 20_000);
+});
