@@ -1,0 +1,22 @@
+// @ts-check
+// The built package, as a user imports it; SANDBOX_RX_DIST names another build to measure.
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const { SANDBOX_RX_DIST: other } = process.env;
+
+/**
+ * @param {string} file
+ * @returns {Promise<any>}
+ */
+const otherBuild = (file) => import(pathToFileURL(resolve(String(other), file)).href);
+
+export const { lines, Process, SandboxClient, stdout } = await (other
+  ? otherBuild('index.js')
+  : import('sandbox-rx'));
+export const { localBackend } = await (other ? otherBuild('node.js') : import('sandbox-rx/node'));
+
+/** A sandbox for plain child processes. */
+export async function plainSandbox() {
+  return new SandboxClient(localBackend({ isolation: 'none' })).create();
+}
