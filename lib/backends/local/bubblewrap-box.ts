@@ -202,8 +202,9 @@ class BubblewrapBox implements LocalBox {
       command: request.command,
     });
     const [file = '', ...args] = [
-      ...terminalArguments(request.tty),
       ...this.#enter,
+      // In there, so that the helper outside is not of the terminal's session and gets none of its signals.
+      ...terminalArguments(request.tty),
       '/bin/sh',
       ...launch,
     ];

@@ -127,8 +127,9 @@ class ChildRun implements LiveRun {
     this.#stdio = tty === undefined ? pipes(stdin$ !== undefined) : terminal(tty);
     const { options } = this.#stdio;
     const stdio = onlyThese(reports ? [...options, 'pipe'] : options, isHelper);
-    // A session of its own keeps the terminal's signals away; with a pty, `setsid` in `args` makes it.
-    return spawn(file, args, { cwd, env, uid, gid, stdio, detached: tty === undefined });
+    // A session of its own keeps our terminal's signals away; with a pty, `setsid` in `args` makes the command's.
+    const detached = tty === undefined || isHelper;
+    return spawn(file, args, { cwd, env, uid, gid, stdio, detached });
   }
 
   #observe(child: ChildProcess): void {

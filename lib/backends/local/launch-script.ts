@@ -17,43 +17,43 @@ export const handedOver = '+';
  */
 export const launchScript: string = `
 fail() { printf %s "$1" >&3; exit 126; }
-unset CDPATH
 cd "$1" 2>/dev/null && cd "$2" 2>/dev/null || fail bad_cwd
-join=$3
-for name in $4; do
-  eval "$name=\\$SANDBOX_RX_VAR_$name; export $name; unset SANDBOX_RX_VAR_$name"
-done
-for limit in $5; do
-  value=\${limit#*=}
-  case $limit in
-  u=*) ulimit -u "$value" 2>/dev/null || ulimit -p "$value" 2>/dev/null || fail limits ;;
-  *) ulimit "-\${limit%%=*}" "$value" 2>/dev/null || fail limits ;;
+unset OLDPWD
+rx_join=$3
+rx_names=$4
+for rx_limit in $5; do
+  rx_value=\${rx_limit#*=}
+  case $rx_limit in
+  u=*) ulimit -u "$rx_value" 2>/dev/null || ulimit -p "$rx_value" 2>/dev/null || fail limits ;;
+  *) ulimit "-\${rx_limit%%=*}" "$rx_value" 2>/dev/null || fail limits ;;
   esac
 done
 shift 5
 set -f
-reason=not_found
+rx_reason=not_found
 runnable() {
   [ -e "$1" ] || return 1
   [ -f "$1" ] && [ -x "$1" ] && return 0
-  reason=not_executable
+  rx_reason=not_executable
   return 1
 }
 case $1 in
-*/*) runnable "$1" || fail "$reason" ;;
+*/*) runnable "$1" || fail "$rx_reason" ;;
 *)
-  found=
+  rx_found=
   IFS=:
-  for dir in $PATH; do
-    if runnable "\${dir:-.}/$1"; then found=1; break; fi
+  for rx_dir in $PATH; do
+    if runnable "\${rx_dir:-.}/$1"; then rx_found=1; break; fi
   done
   unset IFS
-  [ "$found" ] || fail "$reason"
+  [ "$rx_found" ] || fail "$rx_reason"
   ;;
 esac
-unset found reason dir name limit value
+for rx_name in $rx_names; do
+  eval "$rx_name=\\$SANDBOX_RX_VAR_$rx_name; export $rx_name; unset SANDBOX_RX_VAR_$rx_name"
+done
 printf ${handedOver} >&3
-if [ "$join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
+if [ "$rx_join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
 `;
 
 /** The arguments of `sh` that make it run a command by the script. */
@@ -92,19 +92,19 @@ export function terminalEnv({ tty }: ExecRequest): Readonly<Record<string, strin
   return tty === undefined ? {} : { TERM: 'xterm-256color' };
 }
 
-/** Variables that change how any dynamically linked program starts, and so must not reach the tools in between. */
-const loaderVariables =
-  /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV)$/;
+/** Variables that change how any dynamically linked program or shell works, and so must not reach the ones in between. */
+const guardedVariables =
+  /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV|CDPATH|IFS|OPTIND|OLDPWD)$/;
 
 /** An environment for the tools before the command, and the names that the script has to put back. */
 export function guardedEnv(env: Readonly<Record<string, string>>): {
   readonly env: Readonly<Record<string, string>>;
   readonly variables: readonly string[];
 } {
-  const variables = Object.keys(env).filter((name) => loaderVariables.test(name));
+  const variables = Object.keys(env).filter((name) => guardedVariables.test(name));
   if (variables.length === 0) return { env, variables };
   const guarded = Object.entries(env).map(([name, value]) => [
-    loaderVariables.test(name) ? `SANDBOX_RX_VAR_${name}` : name,
+    guardedVariables.test(name) ? `SANDBOX_RX_VAR_${name}` : name,
     value,
   ]);
   return { env: Object.fromEntries(guarded) as Record<string, string>, variables };

@@ -43,12 +43,19 @@ export function spawnFailure(
 
 function reasonOf(errno: string, cwd: string | undefined): StartFailure {
   if (errno === 'E2BIG') return 'too_large';
-  const place = cwd === undefined ? undefined : statSync(cwd, { throwIfNoEntry: false });
-  if (cwd !== undefined && !place?.isDirectory()) return 'bad_cwd';
+  if (cwd !== undefined && !isDirectory(cwd)) return 'bad_cwd';
   if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'not_found';
   return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC'
     ? 'not_executable'
     : 'not_started';
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function errnoOf(cause: unknown): string {
