@@ -12,7 +12,11 @@ import {
 
 /** Bounds on what a sandbox may use. A backend that cannot hold one refuses it. */
 export interface SandboxLimits {
-  /** Memory, in bytes: of the whole sandbox where the backend can bound that, otherwise of each of its processes. */
+  /**
+   * Memory, in bytes: of the whole sandbox where the backend can bound that. The local backend bounds the address space
+   * of each process by itself (`RLIMIT_AS`), so a sandbox may use as much for each of its `processes`, and what it keeps
+   * in its home and in `/tmp`, which are in memory too, comes on top.
+   */
   readonly memoryBytes?: number;
   /** Processes and threads at one time. */
   readonly processes?: number;

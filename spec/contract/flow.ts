@@ -1,5 +1,5 @@
 import type { ExecOptions, Process } from '../../lib/index.js';
-import { countedTo, elapsed, eventually, failureOf, type ContractSuite, type Kit } from './kit.js';
+import { countedTo, elapsed, eventually, type ContractSuite, type Kit } from './kit.js';
 
 /** Backpressure, and output that is held open after an exit. */
 export function flowContract({ describe, it, needs, expect }: ContractSuite): void {
@@ -113,7 +113,7 @@ export function flowContract({ describe, it, needs, expect }: ContractSuite): vo
       },
       refused: async (kit) => {
         const process = (await kit.open()).exec(kit.commands.lateChild, { highWaterMark: 1 });
-        await failureOf(next(process.stdout[Symbol.asyncIterator]()));
+        await next(process.stdout[Symbol.asyncIterator]());
         return process.result();
       },
     });

@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { Readable, type Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { EMPTY, Observable, Subscription, type Subscriber } from 'rxjs';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { OutputStream, ProcessEvent } from '../../process/process-event.js';
-import type { StdinWrite } from '../../process/stdin.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
+import { connectStdin } from './connect-stdin.js';
 import { DrainClock } from './drain.js';
 import { handedOver } from './launch-script.js';
 import { childrenOf, endTree, killAll, spaceOf, type ProcessTree } from './process-tree.js';
@@ -174,14 +174,21 @@ class ChildRun implements LiveRun {
 
   #connectInputs(child: ChildProcess): void {
     const { stdin$, paused$, size$, tty } = this.#request;
+    const fail = (error: unknown): void => {
+      this.#subscriber.error(error);
+    };
     this.#flow.add(
-      paused$.subscribe((paused) => {
-        this.#pause(paused);
+      paused$.subscribe({
+        next: (paused) => {
+          this.#pause(paused);
+        },
+        error: fail,
       }),
     );
     const stdin = this.#stdio?.stdin(child);
     if (stdin) this.#input = connectStdin(stdin, stdin$ ?? EMPTY, tty !== undefined);
-    if (tty !== undefined) this.#flow.add(size$.subscribe((size) => this.#stdio?.resize(size)));
+    if (tty === undefined) return;
+    this.#flow.add(size$.subscribe({ next: (size) => this.#stdio?.resize(size), error: fail }));
   }
 
   #pause(paused: boolean): void {
@@ -280,27 +287,6 @@ function exitEvent({ code, signal }: Exit, outputHeld: boolean): ProcessEvent {
   return signal === null
     ? { type: 'exit', returncode: code ?? 0, ...held }
     : { type: 'exit', returncode: 128 + signalNumber(signal), signal, ...held };
-}
-
-const endOfTransmission = '\x04';
-
-function connectStdin(stdin: Writable, stdin$: Observable<StdinWrite>, tty: boolean): Subscription {
-  // A process may close its input, or end, before it has read everything: what is left is dropped, as in a shell.
-  stdin.on('error', ignore);
-  return stdin$.subscribe({
-    next: ({ data, accepted }) => {
-      stdin.write(data, () => {
-        accepted();
-      });
-    },
-    error: () => {
-      stdin.destroy();
-    },
-    complete: () => {
-      if (tty) stdin.write(endOfTransmission);
-      else stdin.end();
-    },
-  });
 }
 
 function ignore(): void {

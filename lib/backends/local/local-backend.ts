@@ -83,7 +83,8 @@ export function localBackend(options: LocalBackendOptions = {}): SandboxBackend 
 
 function checkMounts(mounts: readonly Mount[]): void {
   if (!Array.isArray(mounts)) refuse('mounts', 'an array', mounts);
-  for (const [index, { source, target = source, writable }] of mounts.entries()) {
+  for (const [index, mount] of (mounts as readonly Mount[]).entries()) {
+    const { source, target = source, writable } = mount;
     for (const path of [source, target]) {
       requireText(`mounts[${index}]`, path);
       if (!path.startsWith('/')) refuse(`mounts[${index}]`, 'absolute paths', path);

@@ -103,7 +103,8 @@ function flagsOf(fd: number): number {
  * kernel throws away what was not read when the last one closes it.
  */
 export function terminal({ rows, cols }: WindowSize): RunStdio {
-  const { master, slave, fd, ptsName, resize } = openTerminal({ rows, cols });
+  const opened = openTerminal({ rows, cols });
+  const { master, slave, fd, ptsName } = opened;
   openMasters.add(fd);
   master.once('close', () => openMasters.delete(fd));
   let held: number | undefined = openSync(ptsName, constants.O_RDWR | constants.O_NOCTTY);
@@ -118,7 +119,7 @@ export function terminal({ rows, cols }: WindowSize): RunStdio {
     outputs: () => [['stdout', master]],
     stdin: () => master,
     resize: (size) => {
-      resize(size.cols, size.rows);
+      opened.resize(size.cols, size.rows);
     },
     release,
     dispose: () => {

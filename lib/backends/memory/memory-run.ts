@@ -29,6 +29,7 @@ export class MemoryRun {
   #next: () => ProgramStep | 'none' | 'over' = () => 'none';
   /** Standard error goes where standard output goes. */
   readonly #joined: boolean;
+  #over = false;
   #paused = false;
   #scheduled = false;
 
@@ -147,7 +148,10 @@ export class MemoryRun {
     }
   }
 
+  /** Telling the exit may end the sandbox, and so reach this run again: it exits once. */
   #exit(event: ProcessEvent): void {
+    if (this.#over) return;
+    this.#over = true;
     this.#subscriber.next(event);
     this.#subscriber.complete();
   }

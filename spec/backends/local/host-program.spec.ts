@@ -6,7 +6,7 @@ import { bundledHostProgram, HostProgram } from './host-program.js';
 
 let program: string;
 let remove: () => void;
-const programs = new Set<HostProgram>();
+const programs: Set<HostProgram> = new Set();
 
 beforeAll(async () => {
   ({ program, remove } = await bundledHostProgram());

@@ -22,7 +22,7 @@ export class HostProgram {
   ) {
     this.directory = mkdtempSync(join(tmpdir(), `${this.word}-`));
     chmodSync(this.directory, 0o777);
-    const [file = '', ...rest] = [...(options.through ?? []), process.execPath, program, ...args];
+    const [file, ...rest] = [...(options.through ?? ['env']), process.execPath, program, ...args];
     this.child = spawn(file, [...rest, this.word, this.directory], {
       stdio: options.stdio ?? ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], TMPDIR: this.directory },

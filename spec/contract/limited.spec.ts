@@ -1,0 +1,63 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { defer, filter, merge, mergeMap, takeWhile, throwError, type Observable } from 'rxjs';
+import {
+  UnsupportedError,
+  type ExecRequest,
+  type ProcessEvent,
+  type SandboxBackend,
+  type SandboxSpec,
+} from 'sandbox-rx';
+import { backendContract, memoryBackend } from 'sandbox-rx/testing';
+import { memoryCommands, memoryPrograms } from '../backends/memory/memory-programs.js';
+
+function refused(capability: string): Observable<never> {
+  return throwError(() => new UnsupportedError(capability, 'this backend cannot do that'));
+}
+
+/** A backend that can do nothing but what it must, and says so: the contract's other half. */
+function limitedBackend(): SandboxBackend {
+  const memory = memoryBackend({ programs: memoryPrograms });
+  const known: Set<string> = new Set();
+  const none = (): Observable<never> => refused('files');
+  return {
+    name: 'memory',
+    capabilities: {
+      tty: false,
+      signals: false,
+      attach: false,
+      files: false,
+      backpressure: false,
+      isolation: false,
+    },
+    create: (spec: SandboxSpec) =>
+      spec.network === 'none' ? refused('isolation') : memory.create(spec),
+    get: (id) => memory.get(id),
+    list: (wanted) => memory.list(wanted),
+    watch: (wanted) => memory.watch(wanted),
+    stop: (id) => memory.stop(id),
+    delete: (id) => memory.delete(id),
+    exec: (request: ExecRequest) =>
+      defer(() => {
+        if (request.tty !== undefined) return refused('tty');
+        if (known.has(request.id)) return refused('attach');
+        known.add(request.id);
+        const pauses$ = request.paused$.pipe(
+          filter(Boolean),
+          mergeMap(() => refused('backpressure')),
+        );
+        const isLast = ({ type }: ProcessEvent): boolean => type === 'exit';
+        return merge(pauses$, memory.exec(request)).pipe(
+          takeWhile((event) => !isLast(event), true),
+        );
+      }),
+    attach: () => refused('attach'),
+    signal: () => refused('signals'),
+    logs: (request) => memory.logs(request),
+    files: { read: none, write: none, list: none, remove: none },
+  };
+}
+
+backendContract(
+  { describe, it, expect, afterEach },
+  { name: 'a backend of no capabilities', commands: memoryCommands, create: limitedBackend },
+);
