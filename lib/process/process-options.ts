@@ -62,7 +62,7 @@ const mebibyte = 1_048_576;
 const monotonicNow = (): number => performance.now();
 
 /** How much of each stream a process keeps when nothing else is said. */
-export const defaultRetainBytes: number = 16 * mebibyte;
+const defaultRetainBytes: number = 16 * mebibyte;
 
 /** What a handle without options has; one object for all of them. */
 export const noOptions: ProcessOptions = {};

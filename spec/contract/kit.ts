@@ -58,7 +58,7 @@ export interface ContractSuite {
 }
 
 /** What a capability gives, and what is refused without it. */
-export interface CapabilityTest {
+interface CapabilityTest {
   works(kit: Kit): Promise<void>;
   refused(kit: Kit): PromiseLike<unknown>;
 }

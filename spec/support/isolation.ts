@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
 /** Whether bubblewrap is installed. CI has to have it; elsewhere, what is skipped says how to get it. */
-export function hasBubblewrap(): boolean {
+function hasBubblewrap(): boolean {
   try {
     execFileSync('bwrap', ['--version'], { stdio: 'ignore' });
     return true;

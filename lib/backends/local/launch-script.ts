@@ -15,7 +15,7 @@ export const handedOver = '+';
  *
  * @see {@link https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_09_01_04 | POSIX, Command Search}
  */
-export const launchScript: string = `
+const launchScript: string = `
 fail() { printf %s "$1" >&3; exit 126; }
 cd "$1" 2>/dev/null && cd "$2" 2>/dev/null || fail bad_cwd
 unset OLDPWD

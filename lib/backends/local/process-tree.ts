@@ -79,7 +79,7 @@ function membersOf(tree: ProcessTree): readonly number[] {
 }
 
 /** The processes below one, found by their parents; one whose parent died is found by its mark only. */
-export function descendantsOf(pid: number): readonly number[] {
+function descendantsOf(pid: number): readonly number[] {
   const children = childrenOf(pid);
   return children.concat(children.flatMap(descendantsOf));
 }

@@ -8,7 +8,7 @@ const systemDirectories = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 const found: Map<string, string> = new Map();
 
 /** The absolute path of a tool of this machine, or `undefined`. */
-export function findTool(name: string): string | undefined {
+function findTool(name: string): string | undefined {
   const known = found.get(name);
   if (known !== undefined) return known;
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...systemDirectories];
