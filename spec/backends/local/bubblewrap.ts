@@ -7,7 +7,7 @@ const attempt = spawnSync('unshare', [
 ]);
 
 /** Whether this machine can make bubblewrap sandboxes. */
-const hasBubblewrap: boolean = attempt.status === 0;
+export const hasBubblewrap: boolean = attempt.status === 0;
 
 const hint =
   'bubblewrap does not work here, so this was skipped: apt-get install bubblewrap, and allow unprivileged user' +
