@@ -16,9 +16,13 @@ export function endingContract({ describe, it, needs, expect }: ContractSuite): 
     });
 
     it('kills the run when it is unsubscribed at once', async (kit) => {
-      const process = (await kit.open()).exec(kit.commands.sleep);
-      process.cancel();
-      await process.closed;
+      const sandbox = await kit.open();
+      // The grace is longer than the test may take: the signal must not get lost while the command is being started.
+      for (let run = 0; run < 20; run++) {
+        const process = sandbox.exec(kit.commands.sleep, { stdin: true, killGraceMs: 60_000 });
+        process.cancel();
+        await process.closed;
+      }
     });
 
     it('kills what ignores SIGTERM when the grace is over, not before', async (kit) => {

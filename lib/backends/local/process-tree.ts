@@ -35,13 +35,25 @@ export function endTree(
   done: () => void,
 ): void {
   const deadline = performance.now() + graceMs;
+  let signalled = false;
   const look = (): void => {
-    const left = performance.now() < deadline ? membersOf(tree) : killAll(tree);
-    if (left.length === 0) done();
-    else setTimeout(look, pollMs);
+    const inGrace = performance.now() < deadline;
+    const left = inGrace ? membersOf(tree) : killAll(tree);
+    if (left.length === 0 && !mayStillStart(tree)) {
+      done();
+      return;
+    }
+    // Once: what they start in order to clean up is left to do that.
+    if (inGrace && !signalled) send(left, signal);
+    signalled ||= left.length > 0;
+    setTimeout(look, pollMs);
   };
-  if (graceMs > 0) send(membersOf(tree), signal);
   look();
+}
+
+/** While the one that waits outside the sandbox is there, it may still put the command into it. */
+function mayStillStart({ isHelper, root }: ProcessTree): boolean {
+  return isHelper && isAlive(root);
 }
 
 /** Ends every process of a tree now, by SIGKILL; returns those that are still there. */
