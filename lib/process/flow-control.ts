@@ -1,5 +1,6 @@
 import type { OutputLog } from './output-log.js';
 import type { OutputStream } from './process-event.js';
+import type { StreamLog } from './stream-log.js';
 
 /** What happens to a stream that nobody reads when `retainBytes` of it are kept. */
 export type OverflowStrategy = 'dropOldest' | 'backpressure' | 'fail';
@@ -7,11 +8,20 @@ export type OverflowStrategy = 'dropOldest' | 'backpressure' | 'fail';
 /** The bounds of one run's memory. */
 export interface FlowLimits {
   readonly retainBytes: number;
+  /** As `retainBytes`, of a stream that is being read. */
+  readonly retainReadBytes: number;
   readonly highWaterMark: number;
   readonly overflow: OverflowStrategy;
 }
 
-const streams = ['stdout', 'stderr'] as const;
+/** How far one stream's reader is. */
+interface StreamFlow {
+  readonly log: StreamLog;
+  /** Up to where the stream was read; undefined before the first read and after its reader was closed. */
+  read: number | undefined;
+  /** The reader was closed: nobody waits for the stream's bytes any more. */
+  abandoned: boolean;
+}
 
 /**
  * Keeps a run's memory within its limits: drops what is old and was read or is not wanted, and says when the run
@@ -20,30 +30,25 @@ const streams = ['stdout', 'stderr'] as const;
 export class FlowControl {
   /** Whether the run should be paused now. */
   paused = false;
-  readonly #log: OutputLog;
   readonly #limits: FlowLimits;
-  /** Up to where each stream was read; undefined before the first read and after its reader was closed. */
-  readonly #read: Record<OutputStream, number | undefined> = {
-    stdout: undefined,
-    stderr: undefined,
-  };
-  readonly #abandoned: { stdout?: true; stderr?: true } = {};
+  readonly #stdout: StreamFlow;
+  readonly #stderr: StreamFlow;
 
   constructor(log: OutputLog, limits: FlowLimits) {
-    this.#log = log;
     this.#limits = limits;
+    this.#stdout = { log: log.stdout, read: undefined, abandoned: false };
+    this.#stderr = { log: log.stderr, read: undefined, abandoned: false };
   }
 
   /** Applies the limits after `stream` grew. `false` when it outgrew them and they say to fail. */
   grown(stream: OutputStream): boolean {
-    const log = this.#log[stream];
-    const read = this.#read[stream];
-    const oldest = log.end - this.#limits.retainBytes;
-    if (read === undefined && oldest > log.start && !this.#abandoned[stream]) {
-      if (this.#limits.overflow === 'fail') return false;
-      if (this.#limits.overflow === 'dropOldest') log.dropBefore(oldest);
+    const flow = this.#flow(stream);
+    const isUnread = flow.read === undefined && !flow.abandoned;
+    if (isUnread && this.#limits.overflow !== 'dropOldest') {
+      const isOutgrown = flow.log.end - this.#limits.retainBytes > flow.log.start;
+      if (isOutgrown && this.#limits.overflow === 'fail') return false;
     } else {
-      log.dropBefore(read === undefined ? oldest : Math.min(oldest, read));
+      this.#dropOldest(flow);
     }
     if (!this.paused) this.#decide();
     return true;
@@ -51,35 +56,39 @@ export class FlowControl {
 
   /** A reader of `stream` has read up to `position`. Its first call makes the stream exert backpressure. */
   read(stream: OutputStream, position: number): void {
-    this.#read[stream] = position;
-    this.#trim(stream);
-  }
-
-  /** The reader of `stream` was closed: nobody waits for its bytes any more. */
-  abandon(stream: OutputStream): void {
-    this.#read[stream] = undefined;
-    this.#abandoned[stream] = true;
-    this.#trim(stream);
-  }
-
-  #trim(stream: OutputStream): void {
-    const log = this.#log[stream];
-    const oldest = log.end - this.#limits.retainBytes;
-    log.dropBefore(Math.min(oldest, this.#read[stream] ?? oldest));
+    const flow = this.#flow(stream);
+    flow.read = position;
+    this.#dropOldest(flow);
     this.#decide();
   }
 
+  /** The reader of `stream` was closed. */
+  abandon(stream: OutputStream): void {
+    const flow = this.#flow(stream);
+    flow.read = undefined;
+    flow.abandoned = true;
+    this.#dropOldest(flow);
+    this.#decide();
+  }
+
+  #flow(stream: OutputStream): StreamFlow {
+    return stream === 'stdout' ? this.#stdout : this.#stderr;
+  }
+
+  #dropOldest({ log, read }: StreamFlow): void {
+    if (read === undefined) log.dropBefore(log.end - this.#limits.retainBytes);
+    else log.dropBefore(Math.min(read, log.end - this.#limits.retainReadBytes));
+  }
+
   #decide(): void {
-    this.paused = streams.some((stream) => this.#isBehind(stream));
+    this.paused = this.#isBehind(this.#stdout) || this.#isBehind(this.#stderr);
   }
 
   /** A stream that is behind has to catch up by half before the run goes on, so that it does not stutter. */
-  #isBehind(stream: OutputStream): boolean {
-    const log = this.#log[stream];
-    const read = this.#read[stream];
+  #isBehind({ log, read, abandoned }: StreamFlow): boolean {
     const slack = this.paused ? 0.5 : 1;
     if (read !== undefined) return log.end - read >= this.#limits.highWaterMark * slack;
-    if (this.#limits.overflow !== 'backpressure' || this.#abandoned[stream]) return false;
+    if (this.#limits.overflow !== 'backpressure' || abandoned) return false;
     const kept = log.end - log.start;
     return kept > 0 && kept >= this.#limits.retainBytes;
   }

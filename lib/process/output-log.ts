@@ -1,4 +1,5 @@
-import type { OutputEvent, OutputStream } from './process-event.js';
+import type { Subscriber } from 'rxjs';
+import type { OutputEvent, OutputStream, ProcessEvent } from './process-event.js';
 import { LogCursor, StreamLog } from './stream-log.js';
 
 /** What a run remembers of both of its output streams, and in which order they came. */
@@ -49,6 +50,13 @@ export class OutputCursor {
     const stderr = this.#stderr.sequence ?? Infinity;
     if (stdout === stderr) return undefined;
     return stdout < stderr ? read('stdout', this.#stdout) : read('stderr', this.#stderr);
+  }
+
+  /** Hands over everything up to now, and what comes while it does. */
+  replay(subscriber: Subscriber<ProcessEvent>): void {
+    for (let event = this.next(); event && !subscriber.closed; event = this.next()) {
+      subscriber.next(event);
+    }
   }
 }
 

@@ -26,7 +26,10 @@ export interface ProcessOptions {
    * Default `'utf-8'`.
    */
   readonly encoding?: string;
-  /** Bytes of each stream that are kept for `result()` and late subscribers. Default 16 MiB. */
+  /**
+   * Bytes of each stream that are kept for `result()` and late subscribers. Default 16 MiB, and as much as
+   * `highWaterMark` of a stream while a `StreamReader` reads it.
+   */
   readonly retainBytes?: number;
   /** Bytes that an active `StreamReader` holds before it pauses the run. Default 1 MiB. */
   readonly highWaterMark?: number;
@@ -75,11 +78,13 @@ export function resolveOptions(options: ProcessOptions): ResolvedOptions {
 
 function withDefaults(options: ProcessOptions): ResolvedOptions {
   const { scheduler } = options;
+  const { retainBytes, highWaterMark = mebibyte } = options;
   return {
     id: options.id,
     encoding: options.encoding ?? 'utf-8',
-    retainBytes: options.retainBytes ?? defaultRetainBytes,
-    highWaterMark: options.highWaterMark ?? mebibyte,
+    retainBytes: retainBytes ?? defaultRetainBytes,
+    retainReadBytes: retainBytes ?? Math.min(highWaterMark, defaultRetainBytes),
+    highWaterMark,
     overflow: options.overflow ?? 'dropOldest',
     check: options.check ?? false,
     statsCallback: options.statsCallback,

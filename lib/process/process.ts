@@ -103,7 +103,9 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
    * with a `CancelledError` after `cancel()`. Unsubscribing does not touch the run.
    */
   get events$(): Observable<ProcessEvent> {
-    return (this.#events$ ??= this.eventsFrom());
+    return (this.#events$ ??= new Observable((subscriber) => {
+      this.#run.subscribeEvents(subscriber);
+    }));
   }
 
   /**
@@ -192,13 +194,6 @@ export class Process<T extends Chunk = string> extends OperationRef<ProcessResul
       throw new UnsupportedError('tty', 'this run has no terminal; start it with tty: true');
     this.#checkLive('resize the terminal of');
     resize(size);
-  }
-
-  /** @internal The events from the given offsets on. */
-  eventsFrom(from?: Partial<Record<OutputStream, number>>): Observable<ProcessEvent> {
-    return new Observable((subscriber) => {
-      this.#run.subscribeEvents(subscriber, from);
-    });
   }
 
   #chunks$(stream: OutputStream): Observable<T> {

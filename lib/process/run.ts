@@ -151,18 +151,8 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   /** Hands over what is retained in the order of its arrival, then what comes. */
-  subscribeEvents(
-    subscriber: Subscriber<ProcessEvent>,
-    from?: Partial<Record<OutputStream, number>>,
-  ): void {
-    const cursor = this.#log.cursor(from);
-    for (
-      let event = cursor.next();
-      event !== undefined && !subscriber.closed;
-      event = cursor.next()
-    ) {
-      subscriber.next(event);
-    }
+  subscribeEvents(subscriber: Subscriber<ProcessEvent>): void {
+    this.#log.cursor().replay(subscriber);
     if (this.end === undefined) {
       subscriber.add((this.#events ??= new Subject()).subscribe(subscriber));
       return;

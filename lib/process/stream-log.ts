@@ -156,10 +156,12 @@ export class LogCursor {
   next(limit: number = Infinity): Uint8Array | undefined {
     const block = this.#seek();
     if (block === undefined || this.position >= limit) return undefined;
-    const length = Math.min(block.length, limit - block.offset);
-    const piece = block.data.subarray(this.position - block.offset, length);
-    this.position = block.offset + length;
-    return piece;
+    const begin = this.position - block.offset;
+    const end = Math.min(block.length, limit - block.offset);
+    this.position = block.offset + end;
+    // Most pieces are whole chunks, which need no view of their own.
+    if (begin === 0 && end === block.data.length) return block.data;
+    return block.data.subarray(begin, end);
   }
 
   #seek(): Readonly<Block> | undefined {

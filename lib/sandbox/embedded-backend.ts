@@ -124,7 +124,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
 
   exec(request: ExecRequest): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
-      const { id, command, keep, lifecycle } = request;
+      const { id, keep, lifecycle } = request;
       let entry: SandboxEntry<Box>;
       try {
         entry = this.#sandboxes.running(request.sandboxId);
@@ -136,7 +136,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       // Who only attaches has nothing of its own to be closed.
       if (entry.runs.has(id)) subscriber.add(lifecycle.closed.bind(lifecycle));
       const source$ = this.#engine.spawn(entry.box, request);
-      entry.runs.start({ id, command, keep, source$ }).subscribe(subscriber);
+      entry.runs.start({ id, keep, source$ }).subscribe(subscriber);
     });
   }
 

@@ -1,17 +1,14 @@
 import { Observable } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
 import type { OutputStream, ProcessEvent } from '../process/process-event.js';
-import { Process } from '../process/process.js';
+import { ObservedRun } from './observed-run.js';
 
-/** What is kept of each stream of a run for those who attach to it. */
-const retainBytes = 1_048_576;
 /** How many ended runs with an id of the caller's are kept, so that a repeated start finds them. */
 const keptEndedRuns = 100;
 
 /** A run to start, or to attach to where its id is known. */
 export interface RegisteredRun {
   readonly id: string;
-  readonly command: readonly string[];
   /** Whether the id may be used again to attach after the run's end. */
   readonly keep: boolean;
   readonly source$: Observable<ProcessEvent>;
@@ -19,7 +16,7 @@ export interface RegisteredRun {
 
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
 export class RunRegistry {
-  readonly #runs: Map<string, Process> = new Map();
+  readonly #runs: Map<string, ObservedRun> = new Map();
   readonly #endedIds: string[] = [];
 
   /**
@@ -29,21 +26,14 @@ export class RunRegistry {
     return new Observable((subscriber) => {
       const known = this.#runs.get(run.id);
       if (known !== undefined) {
-        known.events$.subscribe(subscriber);
-        return undefined;
+        known.observe().subscribe(subscriber);
+        return;
       }
-      const statsCallback = (): void => {
+      const started = new ObservedRun(subscriber, () => {
         this.#ended(run);
-      };
-      const process = new Process(run.source$, run.command, {
-        id: run.id,
-        retainBytes,
-        statsCallback,
       });
-      const over = process.state !== 'starting' && process.state !== 'running';
-      if (run.keep || !over) this.#runs.set(run.id, process);
-      process.events$.subscribe(subscriber);
-      return () => process.cancel();
+      this.#runs.set(run.id, started);
+      started.start(run.source$);
     });
   }
 
@@ -52,7 +42,7 @@ export class RunRegistry {
       const known = this.#runs.get(id);
       if (known === undefined)
         subscriber.error(new SandboxNotFoundError(`there is no run ${id}`, { runId: id }));
-      else known.eventsFrom(from).subscribe(subscriber);
+      else known.observe(from).subscribe(subscriber);
     });
   }
 

@@ -50,6 +50,24 @@ describe("overflow: 'dropOldest'", () => {
     ]);
   });
 
+  it.each([
+    [{}, 1_048_576],
+    [{ highWaterMark: 2_097_152 }, 2_097_152],
+    [{ retainBytes: 3_145_728 }, 3_145_728],
+  ])('keeps of a stream that is being read with %j the last %d bytes', async (options, kept) => {
+    const run = new DrivenRun({ ...options, encoding: 'buffer' });
+    const mebibyte = new Uint8Array(1_048_576);
+    let read = 0;
+    run.out(mebibyte);
+    for await (const chunk of run.process.stdout) {
+      read += chunk.length;
+      if (read < 5 * mebibyte.length) run.out(mebibyte);
+      else run.exit();
+    }
+    const { stdoutBytes, stdoutTruncated } = await run.process;
+    expect([read, stdoutBytes.length, stdoutTruncated]).toEqual([5_242_880, kept, true]);
+  });
+
   it('keeps nothing with retainBytes: 0, and gives subscribers everything as it comes', async () => {
     const run = new DrivenRun({ retainBytes: 0 });
     const live = watch(run.process.stdout$);

@@ -1,0 +1,100 @@
+import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
+import { terminate, type StreamEnd } from '../process/chunk-channel.js';
+import { CancelledError } from '../process/errors/errors.js';
+import { OutputLog } from '../process/output-log.js';
+import type { ExitEvent, OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
+import { Turns } from '../process/turns.js';
+
+/** What is kept of each stream of a run for those who attach to it. */
+const retainBytes = 1_048_576;
+
+/**
+ * A run that belongs to its starter and can be observed by others: passes every event on, and keeps the last of its
+ * output. Every run goes through one, so it does less than a `Process`.
+ */
+export class ObservedRun implements Observer<ProcessEvent> {
+  readonly #owner: Subscriber<ProcessEvent>;
+  readonly #ended: () => void;
+  readonly #log = new OutputLog();
+  readonly #turns = new Turns();
+  #observers: Subject<ProcessEvent> | undefined;
+  #exit: ExitEvent | undefined;
+  #end: StreamEnd | undefined;
+
+  /** The run ends when `owner` unsubscribes; `ended` is called once, when nothing more will happen. */
+  constructor(owner: Subscriber<ProcessEvent>, ended: () => void) {
+    this.#owner = owner;
+    this.#ended = ended;
+  }
+
+  start(source: Observable<ProcessEvent>): void {
+    const owner = this.#owner;
+    owner.add(() => {
+      this.#finish({ error: new CancelledError('the run was ended by the one who started it') });
+    });
+    const linked$: Observable<ProcessEvent> = new Observable((subscriber) => {
+      // Known before the source is subscribed to, so that leaving stops a synchronous one.
+      owner.add(subscriber);
+      source.subscribe(subscriber);
+    });
+    linked$.subscribe(this);
+  }
+
+  next(event: ProcessEvent): void {
+    if (!this.#turns.begin()) {
+      this.#turns.take(() => {
+        this.#take(event);
+      });
+      return;
+    }
+    try {
+      this.#take(event);
+    } finally {
+      this.#turns.end();
+    }
+  }
+
+  error(error: unknown): void {
+    this.#turns.take(() => {
+      this.#finish({ error });
+    });
+  }
+
+  complete(): void {
+    this.#turns.take(() => {
+      this.#finish('complete');
+    });
+  }
+
+  /** What is kept, from the given offsets on, and then what comes. */
+  observe(from?: Partial<Record<OutputStream, number>>): Observable<ProcessEvent> {
+    return new Observable((subscriber) => {
+      this.#log.cursor(from).replay(subscriber);
+      if (this.#exit !== undefined) subscriber.next(this.#exit);
+      if (this.#end !== undefined) terminate(subscriber, this.#end);
+      else subscriber.add((this.#observers ??= new Subject()).subscribe(subscriber));
+    });
+  }
+
+  #take(event: ProcessEvent): void {
+    if (this.#end !== undefined) return;
+    if (event.type === 'exit') this.#exit = event;
+    else this.#keep(event);
+    this.#observers?.next(event);
+    this.#owner.next(event);
+  }
+
+  #keep(event: OutputEvent): void {
+    this.#log.append(event);
+    const log = this.#log[event.type];
+    log.dropBefore(log.end - retainBytes);
+  }
+
+  #finish(end: StreamEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#ended();
+    if (this.#observers !== undefined) terminate(this.#observers, end);
+    terminate(this.#owner, end);
+  }
+}
