@@ -76,19 +76,19 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
     try {
       for await (const chunk of this) {
         splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), collect);
-        yield* found;
+        for (const line of found) yield line;
         found = [];
       }
     } catch (error) {
       // What came before the failure is not lost: the lines of the last chunk, and the one that was cut short.
       splitter.push(decoder.end(), collect);
       splitter.end(collect);
-      yield* found;
+      for (const line of found) yield line;
       throw error;
     }
     splitter.push(decoder.end(), collect);
     splitter.end(collect);
-    yield* found;
+    for (const line of found) yield line;
     return undefined;
   }
 

@@ -2,7 +2,12 @@ import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
 import { terminate, type StreamEnd } from '../process/chunk-channel.js';
 import { CancelledError } from '../process/errors/errors.js';
 import { OutputLog } from '../process/output-log.js';
-import type { ExitEvent, OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
+import type {
+  ExitEvent,
+  OutputEvent,
+  OutputStream,
+  ProcessEvent,
+} from '../process/process-event.js';
 import { Turns } from '../process/turns.js';
 
 /** What is kept of each stream of a run for those who attach to it. */

@@ -127,6 +127,32 @@ describe('StreamReader', () => {
       expect(await drain(run.process.stdout)).toEqual({ values: [] });
     });
 
+    it('answers calls in their order, however many wait', async () => {
+      const run = new DrivenRun();
+      const reader = run.process.stdout.lines();
+      const answers = Promise.all(Array.from({ length: 5 }, () => reader.next()));
+      await settled();
+      run.out('1\n2\n3');
+      await settled();
+      run.exit();
+      expect((await answers).map(({ value }) => value)).toEqual([
+        '1',
+        '2',
+        '3',
+        undefined,
+        undefined,
+      ]);
+    });
+
+    it('says a failure once', async () => {
+      const run = new DrivenRun();
+      const error = new Error('no');
+      run.fail(error);
+      const reader = run.process.stdout.lines();
+      await expect(reader.next()).rejects.toBe(error);
+      expect(await reader.next()).toEqual({ done: true, value: undefined });
+    });
+
     it('closes the reader when the loop is left', async () => {
       const run = new DrivenRun();
       run.out('one\ntwo\n');
