@@ -35,7 +35,7 @@ export class ObservedRun implements Observer<ProcessEvent> {
   start(source: Observable<ProcessEvent>): void {
     const owner = this.#owner;
     owner.add(() => {
-      this.#finish({ error: new CancelledError('the run was ended by the one who started it') });
+      this.#abandon();
     });
     const linked$: Observable<ProcessEvent> = new Observable((subscriber) => {
       // Known before the source is subscribed to, so that leaving stops a synchronous one.
@@ -93,6 +93,12 @@ export class ObservedRun implements Observer<ProcessEvent> {
     this.#log.append(event);
     const log = this.#log[event.type];
     log.dropBefore(log.end - retainBytes);
+  }
+
+  #abandon(): void {
+    // Most runs are over by then, and an error costs a stack trace.
+    if (this.#end !== undefined) return;
+    this.#finish({ error: new CancelledError('the run was ended by the one who started it') });
   }
 
   #finish(end: StreamEnd): void {
