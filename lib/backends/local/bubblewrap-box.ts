@@ -187,7 +187,7 @@ class BubblewrapBox implements LocalBox {
 
   launch(request: ExecRequest): Launch {
     const mark = `${this.mark}/${newId()}`;
-    const { env, variables } = guardedEnv({
+    const guarded = guardedEnv({
       ...terminalEnv(request),
       ...this.#env,
       ...request.env,
@@ -197,7 +197,7 @@ class BubblewrapBox implements LocalBox {
       home: sandboxHome,
       cwd: resolve(sandboxHome, this.#spec.cwd ?? '.', request.cwd ?? '.'),
       join: request.stderr === 'stdout' && request.tty === undefined,
-      variables,
+      guarded,
       limits: this.#limits,
       command: request.command,
     });
@@ -208,7 +208,16 @@ class BubblewrapBox implements LocalBox {
       '/bin/sh',
       ...launch,
     ];
-    return { file, args, env, cwd: '/', mark, reports: true, isHelper: true, ...this.#user };
+    return {
+      file,
+      args,
+      env: guarded.env,
+      cwd: '/',
+      mark,
+      reports: true,
+      isHelper: true,
+      ...this.#user,
+    };
   }
 }
 

@@ -10,8 +10,9 @@ export const handedOver = '+';
  * before it, and looks the program up, so that a failure to start is told on fd 3 and never mistaken for an exit status.
  * Last it tells there that it came this far, which tools before it that fail do not.
  *
- * Arguments: home, cwd, whether to join stderr to stdout (`join`), names of the variables, limits for `ulimit`, then the
- * command. The option of `ulimit` for processes is `-u` in some shells and `-p` in others.
+ * Arguments: home, cwd, whether to join stderr to stdout (`join`), names of the variables, limits for `ulimit`, how many
+ * assignments follow for `env`, these, then the command. The option of `ulimit` for processes is `-u` in some shells and
+ * `-p` in others.
  *
  * @see {@link https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_09_01_04 | POSIX, Command Search}
  */
@@ -28,7 +29,9 @@ for rx_limit in $5; do
   *) ulimit "-\${rx_limit%%=*}" "$rx_value" 2>/dev/null || fail limits ;;
   esac
 done
-shift 5
+rx_assignments=$6
+shift 6
+eval "rx_command=\\\${$((rx_assignments + 1))}"
 set -f
 rx_reason=not_found
 runnable() {
@@ -37,13 +40,13 @@ runnable() {
   rx_reason=not_executable
   return 1
 }
-case $1 in
-*/*) runnable "$1" || fail "$rx_reason" ;;
+case $rx_command in
+*/*) runnable "$rx_command" || fail "$rx_reason" ;;
 *)
   rx_found=
   IFS=:
   for rx_dir in $PATH; do
-    if runnable "\${rx_dir:-.}/$1"; then rx_found=1; break; fi
+    if runnable "\${rx_dir:-.}/$rx_command"; then rx_found=1; break; fi
   done
   unset IFS
   [ "$rx_found" ] || fail "$rx_reason"
@@ -52,22 +55,24 @@ esac
 for rx_name in $rx_names; do
   eval "$rx_name=\\$SANDBOX_RX_VAR_$rx_name; export $rx_name; unset SANDBOX_RX_VAR_$rx_name"
 done
+if [ "$rx_assignments" != 0 ]; then set -- env "$@"; fi
 printf ${handedOver} >&3
 if [ "$rx_join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
 `;
 
 /** The arguments of `sh` that make it run a command by the script. */
 export function launchArguments(launch: LaunchArguments): readonly string[] {
-  const { home, cwd, join, variables, limits, command } = launch;
+  const { home, cwd, join, guarded, limits, command } = launch;
+  const { variables, assignments } = guarded;
   return [
-    '-c',
-    launchScript,
-    'sh',
+    ...['-c', launchScript, 'sh'],
     home,
     cwd,
     join ? 'join' : '',
     variables.join(' '),
     limits,
+    String(assignments.length),
+    ...assignments,
     ...command,
   ];
 }
@@ -77,7 +82,7 @@ interface LaunchArguments {
   readonly home: string;
   readonly cwd: string;
   readonly join: boolean;
-  readonly variables: readonly string[];
+  readonly guarded: GuardedEnv;
   readonly limits: string;
   readonly command: readonly string[];
 }
@@ -96,16 +101,32 @@ export function terminalEnv({ tty }: ExecRequest): Readonly<Record<string, strin
 const guardedVariables =
   /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV|CDPATH|IFS|OPTIND|OLDPWD)$/;
 
-/** An environment for the tools before the command, and the names that the script has to put back. */
-export function guardedEnv(env: Readonly<Record<string, string>>): {
+/** What a shell can have a variable of; some forget all others. */
+const shellName = /^[A-Za-z_]\w*$/;
+
+/** An environment for the tools before the command, and what the script has to put back. */
+export interface GuardedEnv {
   readonly env: Readonly<Record<string, string>>;
+  /** Names of variables that are under other names in `env`. */
   readonly variables: readonly string[];
-} {
-  const variables = Object.keys(env).filter((name) => guardedVariables.test(name));
-  if (variables.length === 0) return { env, variables };
-  const guarded = Object.entries(env).map(([name, value]) => [
-    guardedVariables.test(name) ? `SANDBOX_RX_VAR_${name}` : name,
-    value,
-  ]);
-  return { env: Object.fromEntries(guarded) as Record<string, string>, variables };
+  /** Variables that do not come through a shell, as `env(1)` takes them. */
+  readonly assignments: readonly string[];
+}
+
+/** Splits a command's environment into what the tools before it may see and what the script has to put back. */
+export function guardedEnv(wanted: Readonly<Record<string, string>>): GuardedEnv {
+  const env: Record<string, string> = {};
+  const variables: string[] = [];
+  const assignments: string[] = [];
+  for (const [name, value] of Object.entries(wanted)) {
+    if (!shellName.test(name)) {
+      assignments.push(`${name}=${value}`);
+    } else if (guardedVariables.test(name)) {
+      variables.push(name);
+      env[`SANDBOX_RX_VAR_${name}`] = value;
+    } else {
+      env[name] = value;
+    }
+  }
+  return { env, variables, assignments };
 }

@@ -136,8 +136,7 @@ class PlainBox implements LocalBox {
     { cwd, join, limits, env }: ScriptedLaunch,
   ): Pick<Launch, 'file' | 'args' | 'env'> {
     const guarded = guardedEnv(env);
-    const { variables } = guarded;
-    const launch = launchArguments({ home: this.#home, cwd, join, variables, limits, command });
+    const launch = launchArguments({ home: this.#home, cwd, join, guarded, limits, command });
     const [file = '', ...args] = [...terminalArguments(tty), '/bin/sh', ...launch];
     return { file, args, env: guarded.env };
   }

@@ -121,9 +121,15 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
       CDPATH: '/',
       name: 'a',
       join: 'b',
+      'a-b.c': "it's",
+      'BASH_FUNC_x%%': '() { echo x; }',
     };
-    const seen = (await sandbox.exec(['env'], { env })).stdout;
-    for (const [name, value] of Object.entries(env)) expect(seen).toContain(`${name}=${value}\n`);
+    for (const options of [{ env }, { env, stderr: 'stdout' } as const]) {
+      const seen = (await sandbox.exec(['env'], options)).stdout;
+      for (const [name, value] of Object.entries(env)) expect(seen).toContain(`${name}=${value}\n`);
+    }
+    const missing = await attempt(['absent'], { env });
+    expect(missing).toMatchObject({ reason: 'not_found' });
   });
 
   it('replaces bytes that are no UTF-8 in text, and keeps them as bytes', async () => {
