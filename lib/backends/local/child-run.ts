@@ -91,14 +91,13 @@ class ChildRun implements LiveRun {
     try {
       const child = (this.#child = this.#spawn());
       child.once('error', (cause) => {
-        if (child.pid === undefined)
-          this.#fail(spawnFailure(cause, this.#request, this.#launch.cwd));
+        if (child.pid === undefined) this.#fail(spawnFailure(cause, this.#request, this.#launch));
       });
       if (child.pid === undefined) return;
       this.#observe(child);
     } catch (error) {
       const known = error instanceof SandboxError;
-      this.#fail(known ? error : spawnFailure(error, this.#request, this.#launch.cwd));
+      this.#fail(known ? error : spawnFailure(error, this.#request, this.#launch));
       return;
     }
     this.#request.lifecycle.started();

@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { SandboxExecutionError, type ExecutionFailure } from '../../process/errors/errors.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 
@@ -32,22 +33,37 @@ export function startFailure(
   });
 }
 
+/** What `spawn` was asked to start. */
+interface Attempt {
+  readonly file: string;
+  readonly cwd?: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
 /** Reads off what `spawn` reported why a command did not start; `ENOENT` may mean its cwd as well. */
 export function spawnFailure(
   cause: unknown,
   request: ExecRequest,
-  cwd: string | undefined,
+  launch: Attempt,
 ): SandboxExecutionError {
-  return startFailure(reasonOf(errnoOf(cause), cwd), request, cause);
+  return startFailure(reasonOf(errnoOf(cause), launch), request, cause);
 }
 
-function reasonOf(errno: string, cwd: string | undefined): StartFailure {
+function reasonOf(errno: string, { file, cwd, env }: Attempt): StartFailure {
   if (errno === 'E2BIG') return 'too_large';
   if (cwd !== undefined && !isDirectory(cwd)) return 'bad_cwd';
   if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'not_found';
+  // A directory in PATH that may not be searched gives the same error as a file that may not be run.
+  if (errno === 'EACCES' && !isInPath(file, env['PATH'] ?? '')) return 'not_found';
   return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC'
     ? 'not_executable'
     : 'not_started';
+}
+
+function isInPath(file: string, path: string): boolean {
+  return (
+    file.includes('/') || path.split(':').some((directory) => existsSync(join(directory, file)))
+  );
 }
 
 function isDirectory(path: string): boolean {

@@ -73,6 +73,14 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
     });
   });
 
+  it('goes on after a directory in PATH that may not be searched', async () => {
+    const home = (await sandbox.exec(['pwd'])).stdout.trim();
+    await sandbox.exec(['mkdir', '-m', '0', 'closed'], { check: true });
+    const env = { PATH: `${home}/closed:/usr/bin:/bin` };
+    expect((await sandbox.exec(['echo', 'hi'], { env })).stdout).toBe('hi\n');
+    expect(await attempt(['absent'], { env })).toMatchObject({ reason: 'not_found' });
+  });
+
   it.each(['/absent', 'absent', 'plain', 'plain/below'])(
     'says that %s is no directory',
     async (cwd) => {
