@@ -99,7 +99,9 @@ async function killTree(sandbox: Sandbox): Promise<void> {
   const grandchild = await firstValueFrom(process.stdout$.pipe(lines({ maxLength: 20 })));
   process.cancel();
   await process.closed;
-  const { returncode } = await sandbox.exec(['sh', '-c', `kill -0 ${grandchild}`]);
+  // One that is dead may be listed until its parent takes note of it, in the state Z.
+  const isAlive = ['grep', '-qs', '^State:.[RSDT]', `/proc/${grandchild}/status`];
+  const { returncode } = await sandbox.exec(isAlive);
   display.line(
     `  cancelled; its grandchild in a session of its own is ${returncode === 0 ? 'ALIVE' : 'gone'}`,
   );

@@ -18,6 +18,7 @@ import { guardedEnv, launchArguments, terminalArguments, terminalEnv } from './l
 import { limitWords } from './limits.js';
 import { childrenOf, runVariable, spaceOf } from './process-tree.js';
 import { onlyThese } from './stdio.js';
+import { sandboxUser, type ChildUser } from './sandbox-user.js';
 import { needTool } from './tools.js';
 
 /** Says that the sandbox is ready, and ends with its input: then the kernel ends everything in the sandbox. */
@@ -39,18 +40,6 @@ const defaultEnv = {
   LANG: 'C.UTF-8',
 };
 
-/** User ids of sandboxes when this program is real root; the range is assigned to nobody. */
-const firstUid = 0x7ffe_0000;
-const uids = 0xffff;
-let nextUid = Math.floor(Math.random() * uids);
-
-/** A user who is nobody else's, so that root inside is never root of the host. */
-function unprivilegedUser(): { uid?: number; gid?: number } {
-  if (process.getuid?.() !== 0) return {};
-  nextUid = (nextUid + 1) % uids;
-  return { uid: firstUid + nextUid, gid: firstUid + nextUid };
-}
-
 /**
  * A bubblewrap container that commands join. It has no user namespace of bubblewrap's own, which would be a nested one
  * that an ordinary user cannot join: `unshare` makes it, and `nsenter` enters it.
@@ -62,7 +51,7 @@ export function openBubblewrapBox(
   mounts: readonly Mount[],
 ): Observable<LocalBox> {
   return new Observable((subscriber) => {
-    const user = unprivilegedUser();
+    const user = sandboxUser();
     const child = startBubblewrap(spec, mounts, user);
     let init: number | undefined;
     const keeper = new Keeper(child, () => {
@@ -89,30 +78,27 @@ export function openBubblewrapBox(
 function startBubblewrap(
   spec: SandboxSpec,
   mounts: readonly Mount[],
-  user: { uid?: number; gid?: number },
+  user: ChildUser,
 ): ChildProcess {
+  const unshare = needTool('unshare', 'util-linux');
   const bwrap = needTool('bwrap', 'bubblewrap');
-  const view = viewArguments(spec, mounts);
-  return spawn(
-    needTool('unshare', 'util-linux'),
-    [
-      '--user',
-      '--map-root-user',
-      ...['/bin/sh', '-c', firstScript, 'sh', bwrap],
-      ...enclosureArguments(spec),
-      ...view,
-      '/bin/sh',
-      '-c',
-      keeperScript,
-    ],
-    {
-      stdio: onlyThese(['pipe', 'pipe', 'pipe'], true),
-      cwd: '/',
-      detached: true,
-      env: { LC_ALL: 'C' },
+  const args = [
+    '--user',
+    '--map-root-user',
+    ...['/bin/sh', '-c', firstScript, 'sh', bwrap],
+    ...enclosureArguments(spec),
+    ...viewArguments(spec, mounts),
+    ...['/bin/sh', '-c', keeperScript],
+  ];
+  const stdio = onlyThese(['pipe', 'pipe', 'pipe'], true);
+  try {
+    return spawn(unshare, args, {
+      ...{ stdio, cwd: '/', detached: true, env: { LC_ALL: 'C' } },
       ...user,
-    },
-  );
+    });
+  } catch (cause) {
+    throw unavailable(cause instanceof Error ? cause.message : String(cause), cause);
+  }
 }
 
 /** Ending the first process of a PID namespace ends all in it before it is itself gone. */
@@ -162,7 +148,7 @@ class BubblewrapBox implements LocalBox {
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly #spec: SandboxSpec;
-  readonly #user: { uid?: number; gid?: number };
+  readonly #user: ChildUser;
   /** What enters the sandbox and gives up every privilege there. */
   readonly #enter: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
@@ -174,7 +160,7 @@ class BubblewrapBox implements LocalBox {
       init,
       user,
       keeper,
-    }: { readonly init: number; readonly user: { uid?: number }; readonly keeper: Keeper },
+    }: { readonly init: number; readonly user: ChildUser; readonly keeper: Keeper },
   ) {
     this.#spec = spec;
     this.#user = user;

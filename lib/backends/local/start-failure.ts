@@ -49,15 +49,20 @@ export function spawnFailure(
   return startFailure(reasonOf(errnoOf(cause), launch), request, cause);
 }
 
+const reasons: Readonly<Record<string, StartFailure>> = {
+  E2BIG: 'too_large',
+  ENOENT: 'not_found',
+  ENOTDIR: 'not_found',
+  EACCES: 'not_executable',
+  EPERM: 'not_executable',
+  ENOEXEC: 'not_executable',
+};
+
 function reasonOf(errno: string, { file, cwd, env }: Attempt): StartFailure {
-  if (errno === 'E2BIG') return 'too_large';
-  if (cwd !== undefined && !isDirectory(cwd)) return 'bad_cwd';
-  if (errno === 'ENOENT' || errno === 'ENOTDIR') return 'not_found';
+  const reason = reasons[errno] ?? 'not_started';
+  if (reason !== 'too_large' && cwd !== undefined && !isDirectory(cwd)) return 'bad_cwd';
   // A directory in PATH that may not be searched gives the same error as a file that may not be run.
-  if (errno === 'EACCES' && !isInPath(file, env['PATH'] ?? '')) return 'not_found';
-  return errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOEXEC'
-    ? 'not_executable'
-    : 'not_started';
+  return errno === 'EACCES' && !isInPath(file, env['PATH'] ?? '') ? 'not_found' : reason;
 }
 
 function isInPath(file: string, path: string): boolean {
