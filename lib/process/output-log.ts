@@ -18,7 +18,8 @@ export class OutputLog {
   }
 
   append(event: OutputEvent): void {
-    this[event.type].append(event.data, event.offset, {
+    const log = event.type === 'stdout' ? this.stdout : this.stderr;
+    log.append(event.data, event.offset, {
       sequence: this.#sequence++,
       adjacent: this.#last === event.type,
     });

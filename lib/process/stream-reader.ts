@@ -17,6 +17,22 @@ export interface ReaderSource {
   close(): void;
 }
 
+/** A call that is answered later. */
+class Answer<T> {
+  readonly promise: Promise<T>;
+  resolve: (value: T) => void = ignore;
+  reject: (error: unknown) => void = ignore;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+const over: IteratorResult<never, undefined> = { done: true, value: undefined };
+
 /**
  * Reads one output stream of a process at the consumer's own pace, without loss: from its first read on, it holds at
  * most `highWaterMark` bytes and then pauses the process itself. For one consumer.
@@ -38,9 +54,10 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
   readonly #source: ReaderSource;
   #decoding: Decoding<T> | undefined;
   #closed = false;
+  #polling = false;
   #droppedBytes = 0;
-  #waiting: Promise<IteratorResult<T, undefined>> | undefined;
-  #wake: (() => void) | undefined;
+  /** The call that waits for the stream to grow or to end. */
+  #waiting: Answer<IteratorResult<T, undefined>> | undefined;
 
   /** @internal */
   constructor(source: ReaderSource) {
@@ -119,43 +136,52 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
 
   /** @internal The stream grew or ended. */
   notify(): void {
-    this.#wake?.();
+    const waiting = this.#waiting;
+    if (waiting === undefined || this.#polling) return;
+    try {
+      const result = this.#poll();
+      if (result === undefined) return;
+      this.#waiting = undefined;
+      waiting.resolve(result);
+    } catch (error) {
+      this.#waiting = undefined;
+      waiting.reject(error);
+    }
   }
 
   #next(): Promise<IteratorResult<T, undefined>> {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return this.#poll() ?? this.#wait();
-    const next = (): Promise<IteratorResult<T, undefined>> => this.#next();
-    return waiting.then(next, next);
-  }
-
-  #wait(): Promise<IteratorResult<T, undefined>> {
-    return (this.#waiting = new Promise((resolve) => {
-      const wake = (): void => {
-        // Reading can come back here: it pauses and resumes the run, and closes this reader at the end.
-        this.#wake = undefined;
-        const result = this.#poll();
-        if (result === undefined) {
-          this.#wake = wake;
-        } else {
-          this.#waiting = undefined;
-          resolve(result);
-        }
-      };
-      this.#wake = wake;
-    }));
-  }
-
-  /** What can be said without waiting. */
-  #poll(): Promise<IteratorResult<T, undefined>> | undefined {
-    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
-    const decoding = (this.#decoding ??= this.#begin());
-    for (let chunk = decoding.next(); chunk !== undefined; chunk = decoding.next()) {
-      this.#source.read(decoding.position);
-      if (chunk.length > 0) return Promise.resolve({ done: false, value: chunk });
+    if (this.#waiting !== undefined) {
+      const next = (): Promise<IteratorResult<T, undefined>> => this.#next();
+      return this.#waiting.promise.then(next, next);
     }
-    const end = this.#source.end();
-    return end && this.#finish(decoding, end);
+    try {
+      const result = this.#poll();
+      if (result !== undefined) return Promise.resolve(result);
+    } catch (error) {
+      return Promise.resolve().then(() => {
+        throw error;
+      });
+    }
+    this.#waiting = new Answer();
+    return this.#waiting.promise;
+  }
+
+  /** What can be said without waiting. Throws what the stream ends with. */
+  #poll(): IteratorResult<T, undefined> | undefined {
+    if (this.#closed) return over;
+    // Reading can come back here: it pauses and resumes the run, and closes this reader at the end.
+    this.#polling = true;
+    try {
+      const decoding = (this.#decoding ??= this.#begin());
+      for (let chunk = decoding.next(); chunk !== undefined; chunk = decoding.next()) {
+        this.#source.read(decoding.position);
+        if (chunk.length > 0) return { done: false, value: chunk };
+      }
+      const end = this.#source.end();
+      return end && this.#finish(decoding, end);
+    } finally {
+      this.#polling = false;
+    }
   }
 
   #begin(): Decoding<T> {
@@ -165,13 +191,15 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
     return decoding;
   }
 
-  #finish(decoding: Decoding<T>, end: StreamEnd): Promise<IteratorResult<T, undefined>> {
+  #finish(decoding: Decoding<T>, end: StreamEnd): IteratorResult<T, undefined> {
     const rest = decoding.end();
-    if (rest.length > 0) return Promise.resolve({ done: false, value: rest });
+    if (rest.length > 0) return { done: false, value: rest };
     this.close();
-    if (end === 'complete') return Promise.resolve({ done: true, value: undefined });
-    return Promise.resolve().then(() => {
-      throw end.error;
-    });
+    if (end === 'complete') return over;
+    throw end.error;
   }
+}
+
+function ignore(): void {
+  // Replaced before anybody can call it.
 }
