@@ -20,6 +20,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+// Ending by itself, it leaves no files behind.
+process.once('SIGINT', () => process.exit(130));
+
 for (const name of named.length > 0 ? named : benchmarks) {
   console.log(`\n# ${name}${quick ? ' (quick: too small for figures)' : ''}`);
   const { run } = await import(`./${name}.js`);

@@ -108,6 +108,8 @@ async function expectAll(consume, { command, units }) {
 export async function withText(line, work) {
   const folder = mkdtempSync(join(tmpdir(), 'sandbox-rx-bench-'));
   const file = join(folder, 'text');
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   const lineBytes = Buffer.byteLength(line) + 1;
   const repeats = Math.floor((16 * mebibyte) / lineBytes);
   writeFileSync(file, `${line}\n`.repeat(repeats));
@@ -122,7 +124,8 @@ export async function withText(line, work) {
       };
     });
   } finally {
-    rmSync(folder, { recursive: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 
