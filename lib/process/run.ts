@@ -80,18 +80,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   next(event: ProcessEvent): void {
-    if (!this.#turns.begin()) {
-      this.#turns.take(() => {
-        this.#take(event);
-      });
-      return;
-    }
-    // The way of nearly every chunk: nothing is allocated to keep the order.
-    try {
-      this.#take(event);
-    } finally {
-      this.#turns.end();
-    }
+    this.#turns.give(event, this);
   }
 
   error(error: unknown): void {
@@ -125,7 +114,8 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
     return true;
   }
 
-  #take(event: ProcessEvent): void {
+  /** A step of its own, which `next` waits for its turn to take. */
+  take(event: ProcessEvent): void {
     if (this.end !== undefined) return;
     this.#begin();
     if (event.type === 'exit') {

@@ -8,30 +8,35 @@ export class Turns {
 
   /** Takes a step now or, while another is being taken, after it. */
   take(step: () => void): void {
-    if (!this.begin()) {
-      (this.#later ??= []).push(step);
+    this.give(undefined, { take: step });
+  }
+
+  /** Lets `taker` take `value` in its turn. Where it need not wait, as nearly always, nothing is allocated for it. */
+  give<T>(value: T, taker: Taker<T>): void {
+    if (this.#busy) {
+      (this.#later ??= []).push(() => {
+        taker.take(value);
+      });
       return;
     }
+    this.#busy = true;
     try {
-      step();
+      taker.take(value);
     } finally {
-      this.end();
+      this.#takeLater();
     }
   }
 
-  /** `true` when a step may be taken now, to be followed by `end()`: for steps too many to be made functions of. */
-  begin(): boolean {
-    if (this.#busy) return false;
-    this.#busy = true;
-    return true;
-  }
-
-  /** Takes the steps that had to wait. */
-  end(): void {
+  #takeLater(): void {
     try {
       for (let step = this.#later?.shift(); step !== undefined; step = this.#later?.shift()) step();
     } finally {
       this.#busy = false;
     }
   }
+}
+
+/** Takes values one at a time. */
+interface Taker<T> {
+  take(value: T): void;
 }

@@ -46,17 +46,7 @@ export class ObservedRun implements Observer<ProcessEvent> {
   }
 
   next(event: ProcessEvent): void {
-    if (!this.#turns.begin()) {
-      this.#turns.take(() => {
-        this.#take(event);
-      });
-      return;
-    }
-    try {
-      this.#take(event);
-    } finally {
-      this.#turns.end();
-    }
+    this.#turns.give(event, this);
   }
 
   error(error: unknown): void {
@@ -81,7 +71,8 @@ export class ObservedRun implements Observer<ProcessEvent> {
     });
   }
 
-  #take(event: ProcessEvent): void {
+  /** A step of its own, which `next` waits for its turn to take. */
+  take(event: ProcessEvent): void {
     if (this.#end !== undefined) return;
     if (event.type === 'exit') this.#exit = event;
     else this.#keep(event);
