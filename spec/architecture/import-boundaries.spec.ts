@@ -10,6 +10,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/process': [],
   'lib/operators': ['lib/process'],
   'lib/sandbox': core,
+  'lib/wire': ['@bufbuild/protobuf'],
   'lib/backends/memory': [...core, 'lib/sandbox'],
   'lib/backends/local': [...core, 'lib/sandbox', 'node:', '@lydell/node-pty'],
   'spec/contract': [...core, 'lib/sandbox', 'lib/index.ts'],

@@ -11,6 +11,7 @@ const portable = [
   'lib/process/**/*.ts',
   'lib/operators/**/*.ts',
   'lib/sandbox/**/*.ts',
+  'lib/wire/**/*.ts',
   'lib/backends/memory/**/*.ts',
   'lib/index.ts',
 ];
@@ -18,7 +19,7 @@ const portable = [
 const nodeOnly = 'This folder runs in browsers too: nothing of Node here.';
 
 export default defineConfig(
-  { ignores: ['**/node_modules', '**/dist'] },
+  { ignores: ['**/node_modules', '**/dist', 'lib/wire/generated'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     name: 'typescript',
