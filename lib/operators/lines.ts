@@ -1,4 +1,4 @@
-import type { OperatorFunction } from 'rxjs';
+import type { OperatorFunction, Subscriber } from 'rxjs';
 import { defaultMaxLineLength, LineSplitter } from '../process/line-splitter.js';
 import { TextStreamDecoder } from '../process/text-stream-decoder.js';
 import { checkInteger, checkOneOf, checkRecord } from '../process/validate.js';
@@ -42,6 +42,19 @@ export interface LinesConfig {
  * ```
  */
 export function lines(config: LinesConfig = {}): OperatorFunction<string | Uint8Array, string> {
+  return lineByLine(config, (subscriber) => (line) => {
+    subscriber.next(line);
+  });
+}
+
+/**
+ * @internal An operator that takes what it is given apart as {@link lines} does, and emits something else of each line.
+ * It is one stage: what a cut-off last line throws, when the source errors, does not take the place of that error.
+ */
+export function lineByLine<Out>(
+  config: LinesConfig,
+  open: (subscriber: Subscriber<Out>) => (line: string) => void,
+): OperatorFunction<string | Uint8Array, Out> {
   checkRecord('config', config);
   const { maxLength = defaultMaxLineLength, carriageReturn = 'text' } = config;
   checkInteger('maxLength', maxLength, { min: 1 });
@@ -49,16 +62,14 @@ export function lines(config: LinesConfig = {}): OperatorFunction<string | Uint8
   return staged((subscriber) => {
     const decoder = new TextStreamDecoder('utf-8');
     const splitter = new LineSplitter(maxLength, carriageReturn === 'redraw');
-    const emit = (line: string): void => {
-      subscriber.next(line);
-    };
+    const take = open(subscriber);
     return {
       next: (chunk) => {
-        splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), emit);
+        splitter.push(typeof chunk === 'string' ? chunk : decoder.decode(chunk), take);
       },
       flush: () => {
-        splitter.push(decoder.end(), emit);
-        splitter.end(emit);
+        splitter.push(decoder.end(), take);
+        splitter.end(take);
       },
     };
   });

@@ -1,12 +1,14 @@
-import { pipe, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { SandboxError } from '../process/errors/sandbox-error.js';
-import { lines, type LinesConfig } from './lines.js';
-import { staged } from './staged.js';
+import { lineByLine, type LinesConfig } from './lines.js';
 
 /**
  * Parses newline-delimited JSON: one value a line, blank lines are passed over.
  *
  * `T` is what the caller knows the values to be; nothing checks it.
+ *
+ * When the source errors, a last line that is whole is emitted, one that was cut off is not, and the error is the
+ * source's.
  *
  * ```text
  * source     --a-----b----|     a = '{"n":1}\n{"n'   b = '":2}\n'
@@ -30,18 +32,15 @@ import { staged } from './staged.js';
 export function ndjson<T = unknown>(
   config: Pick<LinesConfig, 'maxLength'> = {},
 ): OperatorFunction<string | Uint8Array, T> {
-  return pipe(
-    lines(config),
-    staged<string, T>((subscriber) => {
-      let number = 0;
-      return {
-        next: (line) => {
-          number++;
-          if (line.trim() !== '') subscriber.next(parseLine(line, number) as T);
-        },
-      };
-    }),
-  );
+  return lineByLine<T>(config, (subscriber) => {
+    let number = 0;
+    return (line) => {
+      number++;
+      // The lines of a chunk go on after the consumer has left.
+      if (subscriber.closed || line.trim() === '') return;
+      subscriber.next(parseLine(line, number) as T);
+    };
+  });
 }
 
 function parseLine(line: string, number: number): unknown {

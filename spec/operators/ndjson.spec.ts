@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
-import { from } from 'rxjs';
+import { describe, expect, it, jest } from '@jest/globals';
+import { concat, from, of, take, throwError } from 'rxjs';
 import { ndjson, SandboxError, SandboxValidationError, type LinesConfig } from 'sandbox-rx';
 import { bytes } from '../support/bytes.js';
 import { marbles } from '../support/marbles.js';
@@ -45,6 +45,34 @@ describe('ndjson', () => {
     expect(error).toMatchObject({ code: 'ERR_INVALID_JSON', cause: expect.any(Error) });
     expect(String(error)).toMatch(/line 3 /);
     expect(String(error).length).toBeLessThan(200);
+  });
+
+  it.each([
+    ['cut off', '{"n":', []],
+    ['whole', '{"n":2}', [{ n: 2 }]],
+  ])('passes on the error of a source whose last line is %s', (_how, last, emitted) => {
+    const failure = new Error('the source failed');
+    const seen: unknown[] = [];
+    let error: unknown;
+    concat(
+      of('{"n":1}\n', last),
+      throwError(() => failure),
+    )
+      .pipe(ndjson())
+      .subscribe({
+        next: (value) => seen.push(value),
+        error: (thrown: unknown) => (error = thrown),
+      });
+    expect(seen).toEqual([{ n: 1 }, ...emitted]);
+    expect(error).toBe(failure);
+  });
+
+  it('parses no line after its consumer has enough', () => {
+    let parsed = 0;
+    const parse = jest.spyOn(JSON, 'parse').mockImplementation(() => ++parsed);
+    of('1\n2\n3\n').pipe(ndjson(), take(1)).subscribe();
+    parse.mockRestore();
+    expect(parsed).toBe(1);
   });
 
   it('stops a synchronous source at a line that is not JSON', () => {
