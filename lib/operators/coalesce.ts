@@ -1,18 +1,21 @@
 import {
   animationFrameScheduler,
   asyncScheduler,
+  Subscription,
   type OperatorFunction,
   type SchedulerLike,
-  type Subscription,
 } from 'rxjs';
 import { checkInteger, checkRecord, checkScheduler, maxTimerMs } from '../process/validate.js';
 import { staged } from './staged.js';
 
 /** Options for {@link coalesce}. */
 export interface CoalesceConfig {
-  /** Emit a batch at most once in this time. Default: once per animation frame, or 16 ms where there are none. */
+  /**
+   * Emit a batch at most once in this time. Default: once per animation frame, or 16 ms where there are none or a
+   * `scheduler` is given.
+   */
   readonly periodMs?: number;
-  /** Where the time comes from. Default: the animation frame scheduler, or `asyncScheduler` with `periodMs`. */
+  /** Where the time comes from. Default: animation frames, or `asyncScheduler` with `periodMs` or without frames. */
   readonly scheduler?: SchedulerLike;
 }
 
@@ -40,11 +43,14 @@ const frameMs = 16;
  */
 export function coalesce<T>(config: CoalesceConfig = {}): OperatorFunction<T, T[]> {
   checkRecord('config', config);
-  const { periodMs } = config;
+  const { periodMs, scheduler: given } = config;
   checkInteger('periodMs', periodMs, { min: 1, max: maxTimerMs });
-  checkScheduler('scheduler', config.scheduler);
-  const byFrame = periodMs === undefined && typeof globalThis.requestAnimationFrame === 'function';
-  const scheduler = config.scheduler ?? (byFrame ? animationFrameScheduler : asyncScheduler);
+  checkScheduler('scheduler', given);
+  const byFrame =
+    periodMs === undefined &&
+    given === undefined &&
+    typeof globalThis.requestAnimationFrame === 'function';
+  const scheduler = given ?? (byFrame ? animationFrameScheduler : asyncScheduler);
   const delay = byFrame ? 0 : (periodMs ?? frameMs);
   return staged((subscriber) => {
     let batch: T[] = [];
@@ -60,7 +66,11 @@ export function coalesce<T>(config: CoalesceConfig = {}): OperatorFunction<T, T[
     return {
       next: (value) => {
         batch.push(value);
-        scheduled ??= scheduler.schedule(flush, delay);
+        if (scheduled !== undefined) return;
+        // Known before the scheduler is, so that one that flushes at once leaves nothing scheduled.
+        const waiting = new Subscription();
+        scheduled = waiting;
+        waiting.add(scheduler.schedule(flush, delay));
       },
       flush,
     };

@@ -1,7 +1,27 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { range, Subject, take, VirtualTimeScheduler } from 'rxjs';
+import {
+  range,
+  Subject,
+  take,
+  VirtualTimeScheduler,
+  type SchedulerAction,
+  type Subscription,
+} from 'rxjs';
 import { coalesce, SandboxValidationError, type CoalesceConfig } from 'sandbox-rx';
 import { marbles } from '../support/marbles.js';
+
+/** Does not wait for the time that it is given. */
+class AtOnceScheduler extends VirtualTimeScheduler {
+  override schedule<T>(
+    work: (this: SchedulerAction<T>, state?: T) => void,
+    delay?: number,
+    state?: T,
+  ): Subscription {
+    const action = super.schedule(work, delay, state);
+    this.flush();
+    return action;
+  }
+}
 
 describe('coalesce', () => {
   it('emits one batch a period, and the last one before completion', () => {
@@ -134,6 +154,29 @@ describe('coalesce', () => {
     source.next('a');
     scheduler.flush();
     expect(seen).toEqual([[7, ['a']]]);
+  });
+
+  it('needs no period for a scheduler: it emits every 16 ms, also where there are animation frames', () => {
+    Object.assign(globalThis, { requestAnimationFrame: () => 0 });
+    const scheduler = new VirtualTimeScheduler();
+    const source: Subject<string> = new Subject();
+    const seen: [number, string[]][] = [];
+    source.pipe(coalesce({ scheduler })).subscribe((batch) => seen.push([scheduler.now(), batch]));
+    Reflect.deleteProperty(globalThis, 'requestAnimationFrame');
+    source.next('a');
+    scheduler.flush();
+    expect(seen).toEqual([[16, ['a']]]);
+  });
+
+  it('emits each value at once on a scheduler that runs everything at once', () => {
+    const source: Subject<string> = new Subject();
+    const seen: string[][] = [];
+    source.pipe(coalesce({ periodMs: 7, scheduler: new AtOnceScheduler() })).subscribe((batch) => {
+      seen.push(batch);
+      if (batch[0] === 'b') source.next('in return');
+    });
+    for (const value of ['a', 'b', 'c']) source.next(value);
+    expect(seen).toEqual([['a'], ['b'], ['in return'], ['c']]);
   });
 
   it.each([
