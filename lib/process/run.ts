@@ -152,7 +152,9 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   subscribeStates(subscriber: Subscriber<ProcessState>): void {
-    subscriber.next(this.#state);
+    let told: ProcessState | undefined;
+    // Being told may change the state, and the subscriber is not among those who are told of that yet.
+    while (told !== this.#state) subscriber.next((told = this.#state));
     if (this.end !== undefined) subscriber.complete();
     else subscriber.add((this.#states ??= new Subject()).subscribe(subscriber));
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { EMPTY, switchMap, take, type Observable } from 'rxjs';
+import { EMPTY, switchMap, take, tap, type Observable } from 'rxjs';
 import { DrivenRun, watch, type Seen } from '../support/driven-process.js';
 
 /** Does something at the first value that a stream of the process emits, before anybody else sees it. */
@@ -184,5 +184,37 @@ describe('a late subscriber that makes the run go on while it is given what is r
     expect([text.join(''), early.values.join('')]).toEqual(['abcd', 'abcd']);
     expect(offsets[0]).toBe(0);
     expect([...offsets].sort()).toEqual(offsets);
+  });
+});
+
+describe('a late subscriber that ends the run while it is told the state', () => {
+  it.each([
+    ['cancelled', (run: DrivenRun) => run.process.cancel()],
+    ['exited', (run: DrivenRun) => run.exit()],
+    ['failed', (run: DrivenRun) => run.fail()],
+  ])('is told that it is %s too', (state, end) => {
+    const run = new DrivenRun();
+    run.out('a');
+    const states = watch(
+      run.process.state$.pipe(
+        tap((told) => {
+          if (told === 'running') end(run);
+        }),
+      ),
+    );
+    expect(states).toMatchObject({ values: ['running', state], end: 'complete' });
+  });
+
+  it('is told of all that follows on being told that it starts', () => {
+    const run = new DrivenRun();
+    const states = watch(
+      run.process.state$.pipe(
+        tap((told) => {
+          if (told === 'starting') run.out('a');
+        }),
+      ),
+    );
+    run.exit();
+    expect(states).toMatchObject({ values: ['starting', 'running', 'exited'], end: 'complete' });
   });
 });
