@@ -19,10 +19,13 @@ import { limitWords } from './limits.js';
 import { childrenOf, runVariable, spaceOf } from './process-tree.js';
 import { onlyThese } from './stdio.js';
 import { sandboxUser, type ChildUser } from './sandbox-user.js';
-import { needTool } from './tools.js';
+import { gnuTimeout, needTool } from './tools.js';
 
-/** Says that the sandbox is ready, and ends with its input: then the kernel ends everything in the sandbox. */
-const keeperScript = 'echo ready; read -r line';
+/**
+ * Says that the sandbox is ready, and ends with its input: then the kernel ends everything in the sandbox. What runs in
+ * there could take its file descriptors, so none is left that leads outside.
+ */
+const keeperScript = 'echo ready; exec >/dev/null 2>&1; read -r line';
 
 /**
  * Starts `bwrap` where nobody can make user namespaces: in one of their own, processes would have privileges again.
@@ -101,11 +104,19 @@ function startBubblewrap(
   }
 }
 
-/** Ending the first process of a PID namespace ends all in it before it is itself gone. */
+/**
+ * Ending the first process of a PID namespace ends all in it before it is itself gone. As long as that is not known, the
+ * end of its input is what ends it: `bwrap` killed in the middle of its work would leave it behind.
+ */
 function endEverything(child: ChildProcess, init: number | undefined): void {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  if (init === undefined) child.kill('SIGKILL');
-  else process.kill(init, 'SIGKILL');
+  child.stdin?.destroy();
+  if (init === undefined) return;
+  try {
+    process.kill(init, 'SIGKILL');
+  } catch {
+    // It has ended already, and we have not been told yet.
+  }
 }
 
 /**
@@ -116,6 +127,8 @@ async function awaitReady(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     let said = '';
     child.stdout?.once('data', () => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       const init = childrenOf(child.pid ?? 0)[0];
       if (init === undefined) reject(unavailable('its first process has ended'));
       else resolve(init);
@@ -207,29 +220,23 @@ class BubblewrapBox implements LocalBox {
   }
 }
 
+/**
+ * Enters the sandbox and gives up every privilege there. The command is a child of what enters, in the sandbox's PID
+ * namespace. `nsenter` would stop together with a command that is stopped, for ever, so GNU `timeout` waits in its place.
+ */
 function enterArguments({ network = 'none' }: SandboxSpec, init: number): readonly string[] {
   const hasSpaces = spaceOf(process.pid) !== undefined;
-  const namespaces = ['-m', '-p', '-i', '-u', ...(network === 'none' ? ['-n'] : [])];
+  const waiter = gnuTimeout();
   return [
-    ...[
-      needTool('nsenter', 'util-linux'),
-      '-t',
-      String(init),
-      '--user',
-      '--preserve-credentials',
-      ...namespaces,
-      '--',
-    ],
+    needTool('nsenter', 'util-linux'),
+    ...(waiter === undefined ? [] : ['--no-fork']),
+    ...['-t', String(init), '--user', '--preserve-credentials'],
+    ...['-m', '-p', '-i', '-u', ...(network === 'none' ? ['-n'] : [])],
+    '--',
     // A namespace for each run, which its processes cannot leave: that is how all of them are found when it is ended.
     ...(hasSpaces ? [needTool('unshare', 'util-linux'), '--cgroup', '--'] : []),
-    ...[
-      needTool('setpriv', 'util-linux'),
-      '--bounding-set',
-      '-all',
-      '--inh-caps',
-      '-all',
-      '--no-new-privs',
-      '--',
-    ],
+    ...(waiter === undefined ? [] : [waiter, '--foreground', '0']),
+    ...[needTool('setpriv', 'util-linux'), '--bounding-set', '-all', '--inh-caps', '-all'],
+    ...['--no-new-privs', '--'],
   ];
 }

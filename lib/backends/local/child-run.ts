@@ -7,7 +7,14 @@ import type { ExecRequest } from '../../sandbox/backend.js';
 import { connectStdin } from './connect-stdin.js';
 import { DrainClock } from './drain.js';
 import { handedOver } from './launch-script.js';
-import { childrenOf, endTree, killAll, spaceOf, type ProcessTree } from './process-tree.js';
+import {
+  childrenOf,
+  endTree,
+  holdSpace,
+  killAll,
+  type HeldSpace,
+  type ProcessTree,
+} from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { spawnFailure, startFailure } from './start-failure.js';
 import { onlyThese, pipes, terminal, type RunStdio } from './stdio.js';
@@ -31,8 +38,12 @@ export interface Launch {
 /** From a process's end to the point where its terminal has nothing more to give. */
 const terminalIdleMs = 30;
 
+/** Characters that the launch script may tell: what runs in the sandbox could write there for ever. */
+const longestReport = 64;
+
 /** A run that is going on: what a signal is sent to. */
 export interface LiveRun {
+  /** The process that was started, until it has ended. */
   readonly pid: number | undefined;
   readonly isHelper: boolean;
   /** Ends its process tree now, without a grace. */
@@ -72,7 +83,7 @@ class ChildRun implements LiveRun {
   #exit: Exit | undefined;
   /** What the launch script told: {@link handedOver}, or why the command did not start. */
   #report = '';
-  #space: string | undefined;
+  #space: HeldSpace | undefined;
   /** The end has been told; there is nothing left to kill. */
   #over = false;
 
@@ -84,7 +95,7 @@ class ChildRun implements LiveRun {
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#exit === undefined ? this.#child?.pid : undefined;
   }
 
   start(): void {
@@ -105,7 +116,7 @@ class ChildRun implements LiveRun {
   }
 
   kill(): void {
-    if (this.pid !== undefined && !this.#over) killAll(this.#tree(this.pid));
+    if (this.#child?.pid !== undefined && !this.#over) killAll(this.#tree());
   }
 
   /** Releases everything, and ends the process tree where it has not ended by itself. */
@@ -114,9 +125,8 @@ class ChildRun implements LiveRun {
     this.#flow.unsubscribe();
     this.#drain?.hold();
     for (const output of this.#outputs) output.destroy();
-    const { pid } = this;
-    if (this.#over || pid === undefined) this.#close();
-    else this.#endTree(pid);
+    if (this.#over || this.#child?.pid === undefined) this.#close();
+    else this.#endTree();
   }
 
   #spawn(): ChildProcess {
@@ -155,7 +165,7 @@ class ChildRun implements LiveRun {
 
   #observeReport(report: Readable): void {
     report.on('data', (text: Buffer) => {
-      this.#report += text.toString('latin1');
+      this.#report = (this.#report + text.toString('latin1')).slice(0, longestReport);
       this.#space ??= this.#ownSpace();
     });
     this.#countOpen(report);
@@ -203,12 +213,21 @@ class ChildRun implements LiveRun {
   #exited(exit: Exit): void {
     this.#exit = exit;
     this.#input?.unsubscribe();
+    this.#staysPaused();
     this.#finishWhenDrained();
     if (this.#over || this.#subscriber.closed) return;
     const { tty, drainGraceMs } = this.#request;
     this.#startDrain(tty === undefined ? drainGraceMs : terminalIdleMs, () => {
       if (tty === undefined) this.#finish(true);
       else this.#releaseTerminal();
+    });
+  }
+
+  /** Node makes the pipes of a process that has ended flow, to drain them. */
+  #staysPaused(): void {
+    if (!this.#paused) return;
+    setImmediate(() => {
+      if (this.#paused) for (const output of this.#outputs) output.pause();
     });
   }
 
@@ -246,9 +265,9 @@ class ChildRun implements LiveRun {
     this.#subscriber.error(error);
   }
 
-  #endTree(root: number): void {
+  #endTree(): void {
     const { killSignal, killGraceMs } = this.#request;
-    endTree(this.#tree(root), { signal: killSignal, graceMs: killGraceMs }, () => {
+    endTree(this.#tree(), { signal: killSignal, graceMs: killGraceMs }, () => {
       if (this.#exit === undefined)
         this.#child?.once('exit', () => {
           this.#close();
@@ -257,20 +276,26 @@ class ChildRun implements LiveRun {
     });
   }
 
-  #tree(root: number): ProcessTree {
+  #tree(): ProcessTree {
     const { mark, isHelper } = this.#launch;
-    return { root, mark, isHelper, space: this.#space };
+    const pid = (): number | undefined => this.pid;
+    return {
+      get root() {
+        return pid();
+      },
+      ...{ mark, isHelper, space: this.#space?.name },
+    };
   }
 
-  /** The space of a command that has just been handed over to, unless that is not another one than ours. */
-  #ownSpace(): string | undefined {
+  /** The space of a command that has just been handed over to. */
+  #ownSpace(): HeldSpace | undefined {
     const command = this.isHelper ? childrenOf(this.pid ?? 0)[0] : undefined;
-    const space = command === undefined ? undefined : spaceOf(command);
-    return space === spaceOf(process.pid) ? undefined : space;
+    return command === undefined ? undefined : holdSpace(command);
   }
 
   #close(): void {
     this.#stdio?.dispose();
+    this.#space?.release();
     this.#request.lifecycle.closed();
   }
 }

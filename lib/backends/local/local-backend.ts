@@ -152,20 +152,18 @@ function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' 
   try {
     process.kill(pid, signal);
   } catch (cause) {
-    throw new SandboxExecutionError(
-      'process_over',
-      `there is nothing to send ${signal} to: the process is over`,
-      {
-        cause,
-        runId,
-      },
-    );
+    throw processOver(runId, cause);
   }
 }
 
 /** The process that the command became: where a helper waits for it, its child in the sandbox. */
 function targetOf(run: LiveRun | undefined, runId: string): number | undefined {
-  if (run?.pid === undefined)
-    throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
+  if (run === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
+  if (run.pid === undefined) throw processOver(runId);
   return run.isHelper ? childrenOf(run.pid)[0] : run.pid;
+}
+
+function processOver(runId: string, cause?: unknown): SandboxExecutionError {
+  const message = 'there is nothing to send a signal to: the process is over';
+  return new SandboxExecutionError('process_over', message, { cause, runId });
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** The variable that every process of a run carries, and hands down to what it starts. */
 export const runVariable = 'SANDBOX_RX_RUN';
@@ -10,8 +10,8 @@ const maxRounds = 50;
 
 /** A run's processes: those below `root`, and those that are in its space or carry its mark, wherever they went. */
 export interface ProcessTree {
-  /** The process that was started. */
-  readonly root: number;
+  /** The process that was started; undefined as soon as it has ended, because its id may then be another's. */
+  readonly root: number | undefined;
   /** Value of {@link runVariable} in the environment of the run. */
   readonly mark: string;
   /** The run's own cgroup namespace, where it has one. */
@@ -43,8 +43,8 @@ export function endTree(
       done();
       return;
     }
-    // Once: what they start in order to clean up is left to do that.
-    if (inGrace && !signalled) send(left, signal);
+    // Once: what they start in order to clean up is left to do that. One that is stopped has to go on to hear it.
+    if (inGrace && !signalled) for (const sent of [signal, 'SIGCONT']) send(left, sent);
     signalled ||= left.length > 0;
     setTimeout(look, pollMs);
   };
@@ -53,7 +53,7 @@ export function endTree(
 
 /** While the one that waits outside the sandbox is there, it may still put the command into it. */
 function mayStillStart({ isHelper, root }: ProcessTree): boolean {
-  return isHelper && isAlive(root);
+  return isHelper && root !== undefined;
 }
 
 /** Ends every process of a tree now, by SIGKILL; returns those that are still there. */
@@ -77,7 +77,8 @@ function send(pids: readonly number[], signal: string): void {
 }
 
 function membersOf(tree: ProcessTree): readonly number[] {
-  const members = new Set(descendantsOf(tree.root));
+  const { root } = tree;
+  const members = new Set(root === undefined ? [] : descendantsOf(root));
   const mark = `${runVariable}=${tree.mark}\0`;
   const belongs = (pid: number): boolean =>
     tree.space === undefined ? environmentOf(pid).includes(mark) : spaceOf(pid) === tree.space;
@@ -85,8 +86,8 @@ function membersOf(tree: ProcessTree): readonly number[] {
     const pid = Number(name);
     if (pid > 0 && !members.has(pid) && belongs(pid)) members.add(pid);
   }
-  if (tree.isHelper) members.delete(tree.root);
-  else if (isAlive(tree.root)) members.add(tree.root);
+  if (root !== undefined && tree.isHelper) members.delete(root);
+  else if (root !== undefined) members.add(root);
   return [...members].filter(isAlive);
 }
 
@@ -117,6 +118,30 @@ export function spaceOf(pid: number): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A process's cgroup namespace, held open: the kernel gives the name of one that is gone to the next. */
+export interface HeldSpace {
+  readonly name: string;
+  release(): void;
+}
+
+/** Holds the cgroup namespace of a process, unless that is this program's own or cannot be had. */
+export function holdSpace(pid: number): HeldSpace | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(`/proc/${pid}/ns/cgroup`, 'r');
+    const held = fd;
+    const name = readlinkSync(`/proc/self/fd/${held}`);
+    const release = (): void => {
+      closeSync(held);
+    };
+    if (name !== spaceOf(process.pid)) return { name, release };
+  } catch {
+    // It has ended already.
+  }
+  if (fd !== undefined) closeSync(fd);
+  return undefined;
 }
 
 function environmentOf(pid: number): string {

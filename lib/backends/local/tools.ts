@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
@@ -34,6 +35,16 @@ export function needTool(name: string, debianPackage: string): string {
       ` (or your system's package of it). To run trusted commands without isolation, ask for it by name: isolation: 'none'`,
   );
 }
+
+/** The absolute path of `timeout(1)` where it is GNU's: others do not wait for their command, but become it. */
+export function gnuTimeout(): string | undefined {
+  const path = findTool('timeout');
+  if (path === undefined) return undefined;
+  isGnu ??= spawnSync(path, ['--version'], { encoding: 'latin1' }).stdout.includes('GNU');
+  return isGnu ? path : undefined;
+}
+
+let isGnu: boolean | undefined;
 
 function isExecutable(path: string): boolean {
   try {

@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { firstValueFrom } from 'rxjs';
+import { SandboxClient } from 'sandbox-rx';
+import { localBackend } from 'sandbox-rx/node';
+import { elapsed, eventually } from '../../contract/kit.js';
+import { describeWithBubblewrap } from './bubblewrap.js';
+import { processesWith } from './host.js';
+
+function races(isolation: 'bubblewrap' | 'none'): void {
+  const open = (): ReturnType<SandboxClient['create']> =>
+    new SandboxClient(localBackend({ isolation })).create();
+
+  it('a run that follows a cancelled one is not taken for a part of it', async () => {
+    const sandbox = await open();
+    const returncodes: (number | null)[] = [];
+    for (let round = 0; round < 8; round++) {
+      const first = sandbox.exec(['sh', '-c', 'echo up; exec sleep 100'], { killGraceMs: 300 });
+      await firstValueFrom(first.stdout$);
+      first.cancel();
+      await elapsed(2 * round);
+      returncodes.push((await sandbox.exec(['sleep', '0.5'])).returncode);
+      await first.closed;
+    }
+    expect(returncodes).toEqual(Array.from({ length: 8 }, () => 0));
+    await sandbox.delete();
+  }, 30_000);
+
+  it('a stopped process can be continued, and tells its exit', async () => {
+    const sandbox = await open();
+    const run = sandbox.exec(['sh', '-c', 'echo up; kill -STOP $$; exit 7']);
+    await firstValueFrom(run.stdout$);
+    await elapsed(100);
+    await run.kill('SIGCONT');
+    expect(await run).toMatchObject({ returncode: 7 });
+    await sandbox.delete();
+  });
+
+  it('a stopped process is ended at once, and so is its sandbox', async () => {
+    const sandbox = await open();
+    const script = 'echo up; kill -STOP $$';
+    const [run, other] = [1, 2].map(() =>
+      sandbox.exec(['sh', '-c', script], { killGraceMs: 60_000 }),
+    );
+    if (run === undefined || other === undefined) throw new Error('there are two');
+    await Promise.all([firstValueFrom(run.stdout$), firstValueFrom(other.stdout$)]);
+    run.cancel();
+    await run.closed;
+    await sandbox.delete();
+    await other.closed;
+  });
+
+  it('a pause lasts when the process ends and leaves its pipes to others', async () => {
+    const sandbox = await open();
+    const run = sandbox.exec(['sh', '-c', 'yes & sleep 0.1'], {
+      overflow: 'backpressure',
+      retainBytes: 65_536,
+    });
+    let bytes = 0;
+    run.events$.subscribe({
+      next: (event) => {
+        if (event.type === 'stdout') bytes += event.data.length;
+      },
+      error: () => undefined,
+    });
+    await elapsed(600);
+    // What was on its way when the pause began may come, and one read more.
+    expect(bytes).toBeLessThan(1_048_576);
+    run.cancel();
+    await run.closed;
+    await sandbox.delete();
+  });
+}
+
+describe('without isolation', () => {
+  races('none');
+});
+
+describeWithBubblewrap('with bubblewrap', () => {
+  races('bubblewrap');
+
+  it('a creation that is cancelled leaves nothing, whenever', async () => {
+    const source = mkdtempSync(join(tmpdir(), 'sandbox-rx-races-'));
+    const client = new SandboxClient(localBackend({ mounts: [{ source }] }));
+    for (let round = 0; round < 30; round++) {
+      const creating = client.create();
+      await elapsed(round % 16);
+      if (!creating.cancel()) await (await creating).delete();
+    }
+    await eventually('nothing is left', () => processesWith(source).length === 0);
+    rmSync(source, { recursive: true });
+  }, 30_000);
+
+  it('leaves nothing inside that leads outside', async () => {
+    const sandbox = await new SandboxClient(localBackend()).create();
+    const { stdout } = await sandbox.exec(['sh', '-c', 'readlink /proc/2/fd/1 /proc/2/fd/2']);
+    expect(stdout).toBe('/dev/null\n/dev/null\n');
+    await sandbox.delete();
+  });
+});
