@@ -25,6 +25,8 @@ export interface Execution {
   readonly sandboxId: string;
   readonly command: readonly string[];
   readonly options: RunOptions;
+  /** The run's id, where the handle has made one. */
+  readonly id?: string;
   /** Those of the handle, where there is one. */
   readonly controls?: RunControls;
 }
@@ -44,20 +46,20 @@ export function execute(execution: Execution): Observable<ProcessEvent> {
     if (options.signal !== undefined) limits.push(aborted(options.signal, { runId, sandboxId }));
     if (options.timeoutMs !== undefined) limits.push(timedOut(options, { runId, sandboxId }));
     const run$ = backend.exec(request);
-    const limited$ = limits.length === 0 ? run$ : run$.pipe(failOn(...limits));
+    const limited$ = limits.length === 0 ? run$ : run$.pipe(failOn(request.lifecycle, limits));
     return options.check && !execution.controls ? limited$.pipe(check({ command })) : limited$;
   });
 }
 
 function requestOf(
-  { sandboxId, command, options, controls }: Execution,
+  { sandboxId, command, options, controls, id = options.id ?? newId() }: Execution,
   failure: Subject<never>,
 ): ExecRequest {
   const { cwd, tty } = options;
   const stdin$ = controls?.stdin?.stdin$ ?? stdinOf(options, failure);
   return {
     sandboxId,
-    id: options.id ?? newId(),
+    id,
     keep: options.id !== undefined,
     command,
     ...defaults,
@@ -109,12 +111,15 @@ function stdinOf(
   failure: Subject<never>,
 ): Observable<StdinWrite> | undefined {
   if (stdin === undefined) return undefined;
-  return defer(() => stdinFrom(stdin)).pipe(
+  const stdin$ = defer(() => stdinFrom(stdin)).pipe(
     catchError((error: unknown) => {
       failure.error(error);
       return NEVER;
     }),
   );
+  return new Observable((subscriber) => {
+    if (!subscriber.closed) stdin$.subscribe(subscriber);
+  });
 }
 
 type RunIds = Readonly<Record<'runId' | 'sandboxId', string>>;
@@ -142,7 +147,10 @@ function timedOut({ timeoutMs = 0, scheduler }: RunOptions, ids: RunIds): Observ
 }
 
 /** Errors as soon as one of `failures` does; unlike `merge`, it costs nothing per value and ends with the source. */
-function failOn<T>(...failures$: readonly Observable<never>[]): MonoTypeOperatorFunction<T> {
+function failOn<T>(
+  lifecycle: RunLifecycle,
+  failures$: readonly Observable<never>[],
+): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable((subscriber) => {
       for (const failure$ of failures$) {
@@ -155,6 +163,8 @@ function failOn<T>(...failures$: readonly Observable<never>[]): MonoTypeOperator
         );
       }
       if (!subscriber.closed) source.subscribe(subscriber);
+      // Of what is never started, the backend has nothing to tell.
+      else lifecycle.closed();
     });
 }
 

@@ -39,6 +39,13 @@ export function endingContract({ describe, it, needs, expect }: ContractSuite): 
       await process.closed;
     });
 
+    it('is over at once when its abort signal was aborted before', async (kit) => {
+      const signal = AbortSignal.abort('changed my mind');
+      const process = (await kit.open()).exec(kit.commands.sleep, { signal, stdin: true });
+      expect(await failureOf(process.result())).toMatchObject({ code: 'ERR_CANCELLED' });
+      await process.closed;
+    });
+
     it('kills the superseded run in a switchMap', async (kit) => {
       const sandbox = await kit.open();
       const wanted: Subject<readonly string[]> = new Subject();
