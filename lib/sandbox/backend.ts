@@ -35,7 +35,10 @@ export interface ExecRequest {
   readonly tty?: WindowSize;
   /** `'stdout'` joins standard error to it at the source. */
   readonly stderr: 'pipe' | 'stdout';
-  /** Standard input, to be subscribed to once the process runs and until it exits. Absent: empty. */
+  /**
+   * Standard input, to be subscribed to once the process runs and until it exits. Absent: empty. Where the run is
+   * attached to, it is subscribed to as by one who has left already, so that nothing is read and writes are refused.
+   */
   readonly stdin$?: Observable<StdinWrite>;
   /** Whether to stop reading output. */
   readonly paused$: Observable<boolean>;
@@ -54,6 +57,8 @@ export interface AttachRequest {
   readonly runId: string;
   /** Offsets from which to observe each stream. Default: what is retained. */
   readonly from?: Partial<Record<OutputStream, number>>;
+  /** To be told that the process runs: at once, or when it has been started. */
+  readonly lifecycle?: Pick<RunLifecycle, 'started'>;
 }
 
 /** A signal for a run. */

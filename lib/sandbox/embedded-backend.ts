@@ -10,10 +10,10 @@ import {
   Observable,
   of,
   takeUntil,
-  timer,
   type SchedulerLike,
 } from 'rxjs';
 import { newId } from '../process/new-id.js';
+import type { RunLifecycle } from '../process/process-controls.js';
 import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
 import type {
   AttachRequest,
@@ -24,11 +24,12 @@ import type {
   SandboxBackend,
   SignalRequest,
 } from './backend.js';
+import { lifetime } from './lifetime.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 import { SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
 
-/** The id of a sandbox's main command among its runs. */
-const mainRun = 'main';
+/** The id of a sandbox's main command among its runs: none that a caller can give holds a NUL. */
+const mainRun = '\0main';
 
 /** The files of one sandbox. */
 export type EngineFiles<Box> = {
@@ -133,15 +134,22 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
         lifecycle.closed();
         return;
       }
-      // Who only attaches has nothing of its own to be closed.
-      if (entry.runs.has(id)) subscriber.add(lifecycle.closed.bind(lifecycle));
-      const source$ = this.#engine.spawn(entry.box, request);
-      entry.runs.start({ id, keep, source$ }).subscribe(subscriber);
+      const { box, runs } = entry;
+      if (runs.has(id)) {
+        // Who only attaches has nothing of its own to be closed.
+        subscriber.add(lifecycle.closed.bind(lifecycle));
+        leave(request.stdin$);
+        runs.attach(id, { lifecycle }).subscribe(subscriber);
+        return;
+      }
+      const source = (told: RunLifecycle): Observable<ProcessEvent> =>
+        this.#engine.spawn(box, { ...request, lifecycle: told });
+      runs.start({ id, keep, lifecycle, source }, subscriber);
     });
   }
 
-  attach({ sandboxId, runId, from }: AttachRequest): Observable<ProcessEvent> {
-    return defer(() => this.#sandboxes.get(sandboxId).runs.attach(runId, from));
+  attach({ sandboxId, runId, from, lifecycle }: AttachRequest): Observable<ProcessEvent> {
+    return defer(() => this.#sandboxes.get(sandboxId).runs.attach(runId, { from, lifecycle }));
   }
 
   signal(request: SignalRequest): Observable<never> {
@@ -256,6 +264,15 @@ function ignore(): void {
   // The main command has no handle; the sandbox's status tells how it stands.
 }
 
+/** Tells a writer that nobody will read; a source is not begun. */
+function leave(stdin$: ExecRequest['stdin$']): void {
+  const left$: Observable<unknown> = new Observable((subscriber) => {
+    subscriber.unsubscribe();
+    stdin$?.subscribe(subscriber);
+  });
+  left$.subscribe();
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -266,23 +283,4 @@ function retainedOf<T>(source: Observable<T>): Observable<T> {
     source.subscribe(subscriber);
     subscriber.complete();
   });
-}
-
-/** Emits when the time is up; a sandbox's lifetime alone does not keep a program running. */
-function lifetime(lifetimeMs: number, scheduler: SchedulerLike | undefined): Observable<string> {
-  const reason = `its lifetime of ${lifetimeMs} ms was over`;
-  if (scheduler !== undefined) return timer(lifetimeMs, scheduler).pipe(map(() => reason));
-  return new Observable((subscriber) => {
-    const handle: unknown = setTimeout(() => {
-      subscriber.next(reason);
-    }, lifetimeMs);
-    if (hasUnref(handle)) handle.unref();
-    return () => {
-      clearTimeout(handle as Parameters<typeof clearTimeout>[0]);
-    };
-  });
-}
-
-function hasUnref(handle: unknown): handle is { unref(): void } {
-  return typeof handle === 'object' && handle !== null && 'unref' in handle;
 }

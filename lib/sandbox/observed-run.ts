@@ -1,4 +1,4 @@
-import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
+import { filter, map, Observable, Subject, type Observer, type Subscriber } from 'rxjs';
 import { terminate, type StreamEnd } from '../process/chunk-channel.js';
 import { CancelledError } from '../process/errors/errors.js';
 import { OutputLog } from '../process/output-log.js';
@@ -8,10 +8,21 @@ import type {
   OutputStream,
   ProcessEvent,
 } from '../process/process-event.js';
+import type { RunLifecycle } from '../process/process-controls.js';
 import { Turns } from '../process/turns.js';
 
 /** What is kept of each stream of a run for those who attach to it. */
 const retainBytes = 1_048_576;
+
+type Offsets = Partial<Record<OutputStream, number>>;
+
+/** How a run is observed. */
+export interface Observing {
+  /** Offsets from which to observe each stream. Default: what is kept. */
+  readonly from?: Offsets | undefined;
+  /** To be told that the process runs. */
+  readonly lifecycle?: Pick<RunLifecycle, 'started'> | undefined;
+}
 
 /**
  * A run that belongs to its starter and can be observed by others: passes every event on, and keeps the last of its
@@ -23,6 +34,9 @@ export class ObservedRun implements Observer<ProcessEvent> {
   readonly #log = new OutputLog();
   readonly #turns = new Turns();
   #observers: Subject<ProcessEvent> | undefined;
+  /** Who is to be told of the start. */
+  #waiting: Set<() => void> | undefined;
+  #running = false;
   #exit: ExitEvent | undefined;
   #end: StreamEnd | undefined;
 
@@ -61,14 +75,47 @@ export class ObservedRun implements Observer<ProcessEvent> {
     });
   }
 
+  started(): void {
+    this.#turns.take(() => {
+      this.#running = true;
+      for (const tell of this.#waiting ?? []) tell();
+      this.#waiting = undefined;
+    });
+  }
+
   /** What is kept, from the given offsets on, and then what comes. */
-  observe(from?: Partial<Record<OutputStream, number>>): Observable<ProcessEvent> {
+  observe({ from, lifecycle }: Observing = {}): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
+      if (lifecycle !== undefined && this.#end === undefined)
+        this.#tellStart(lifecycle, subscriber);
       this.#log.cursor(from).replay(subscriber);
       if (this.#exit !== undefined) subscriber.next(this.#exit);
       if (this.#end !== undefined) terminate(subscriber, this.#end);
-      else subscriber.add((this.#observers ??= new Subject()).subscribe(subscriber));
+      else subscriber.add(this.#live(from).subscribe(subscriber));
     });
+  }
+
+  #tellStart(lifecycle: Pick<RunLifecycle, 'started'>, subscriber: Subscriber<ProcessEvent>): void {
+    if (this.#running) {
+      lifecycle.started();
+      return;
+    }
+    const tell = (): void => {
+      lifecycle.started();
+    };
+    (this.#waiting ??= new Set()).add(tell);
+    subscriber.add(() => this.#waiting?.delete(tell));
+  }
+
+  /** What comes from now on; only who is ahead of the run pays for what has to be left out. */
+  #live(from: Offsets = {}): Observable<ProcessEvent> {
+    const live$ = (this.#observers ??= new Subject());
+    const { stdout, stderr } = this.#log;
+    if ((from.stdout ?? 0) <= stdout.end && (from.stderr ?? 0) <= stderr.end) return live$;
+    return live$.pipe(
+      map((event) => (event.type === 'exit' ? event : beginAt(event, from[event.type]))),
+      filter((event) => event !== undefined),
+    );
   }
 
   /** A step of its own, which `next` waits for its turn to take. */
@@ -99,4 +146,12 @@ export class ObservedRun implements Observer<ProcessEvent> {
     if (this.#observers !== undefined) terminate(this.#observers, end);
     terminate(this.#owner, end);
   }
+}
+
+/** The part of an event from this offset on; `undefined` where it is all before it. */
+function beginAt(event: OutputEvent, from = 0): OutputEvent | undefined {
+  const { type, data, offset } = event;
+  if (offset >= from) return event;
+  if (offset + data.length <= from) return undefined;
+  return { type, data: data.subarray(from - offset), offset: from };
 }

@@ -1,17 +1,20 @@
-import { Observable } from 'rxjs';
+import { Observable, type Subscriber } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
-import type { OutputStream, ProcessEvent } from '../process/process-event.js';
-import { ObservedRun } from './observed-run.js';
+import type { RunLifecycle } from '../process/process-controls.js';
+import type { ProcessEvent } from '../process/process-event.js';
+import { ObservedRun, type Observing } from './observed-run.js';
 
 /** How many ended runs with an id of the caller's are kept, so that a repeated start finds them. */
 const keptEndedRuns = 100;
 
-/** A run to start, or to attach to where its id is known. */
+/** A run to start. */
 export interface RegisteredRun {
   readonly id: string;
   /** Whether the id may be used again to attach after the run's end. */
   readonly keep: boolean;
-  readonly source$: Observable<ProcessEvent>;
+  readonly lifecycle: RunLifecycle;
+  /** The cold run, which tells `lifecycle` how it stands. */
+  source(lifecycle: RunLifecycle): Observable<ProcessEvent>;
 }
 
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
@@ -19,30 +22,29 @@ export class RunRegistry {
   readonly #runs: Map<string, ObservedRun> = new Map();
   readonly #endedIds: string[] = [];
 
-  /**
-   * Starts the run for the first subscriber of its id, whose unsubscribing ends it; later ones only observe.
-   */
-  start(run: RegisteredRun): Observable<ProcessEvent> {
-    return new Observable((subscriber) => {
-      const known = this.#runs.get(run.id);
-      if (known !== undefined) {
-        known.observe().subscribe(subscriber);
-        return;
-      }
-      const started = new ObservedRun(subscriber, () => {
-        this.#ended(run);
-      });
-      this.#runs.set(run.id, started);
-      started.start(run.source$);
+  /** Starts a run whose id is not known yet, for the subscriber whose unsubscribing ends it. */
+  start(run: RegisteredRun, owner: Subscriber<ProcessEvent>): void {
+    const { id, keep, lifecycle } = run;
+    const started = this.#observed(owner, id, keep);
+    const source = run.source({
+      started: () => {
+        started.started();
+        lifecycle.started();
+      },
+      closed: () => {
+        lifecycle.closed();
+      },
     });
+    this.#runs.set(id, started);
+    started.start(source);
   }
 
-  attach(id: string, from?: Partial<Record<OutputStream, number>>): Observable<ProcessEvent> {
+  attach(id: string, how?: Observing): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
       const known = this.#runs.get(id);
       if (known === undefined)
         subscriber.error(new SandboxNotFoundError(`there is no run ${id}`, { runId: id }));
-      else known.observe(from).subscribe(subscriber);
+      else known.observe(how).subscribe(subscriber);
     });
   }
 
@@ -50,7 +52,14 @@ export class RunRegistry {
     return this.#runs.has(id);
   }
 
-  #ended({ id, keep }: RegisteredRun): void {
+  /** On its own, because what is kept of an ended run keeps all that is in scope here. */
+  #observed(owner: Subscriber<ProcessEvent>, id: string, keep: boolean): ObservedRun {
+    return new ObservedRun(owner, () => {
+      this.#ended(id, keep);
+    });
+  }
+
+  #ended(id: string, keep: boolean): void {
     if (!keep) {
       this.#runs.delete(id);
       return;

@@ -1,6 +1,5 @@
-import { filter, Observable, take } from 'rxjs';
+import { filter, finalize, merge, Observable, take } from 'rxjs';
 import type { Chunk } from '../process/chunk-decoder.js';
-import { SandboxNotFoundError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import {
   startOperation,
@@ -8,7 +7,6 @@ import {
   type OperationRef,
   type WaitOptions,
 } from '../process/operation-ref.js';
-import type { ProcessControls } from '../process/process-controls.js';
 import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
 import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
 import type { ProcessResult } from '../process/process-result.js';
@@ -21,6 +19,7 @@ import {
   requireText,
 } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
+import { ensureDeleted } from './ensure-deleted.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
 import { execute } from './execute.js';
 import { RunControls } from './run-controls.js';
@@ -32,6 +31,9 @@ export interface AttachOptions extends Omit<ProcessOptions, 'controls' | 'id'> {
   /** Offsets from which to observe each stream, in bytes. Default: what is retained. */
   readonly from?: Partial<Record<OutputStream, number>>;
 }
+
+/** What a handle that only observes can do with its run, beside sending signals. */
+const noInput = { stdin: false, tty: false };
 
 /** Options for {@link Sandbox.shell}. */
 export interface ShellOptions extends Omit<ExecOptions, 'stdin' | 'stderr' | 'encoding'> {
@@ -170,11 +172,11 @@ export class Sandbox {
     const { from = {}, ...processOptions } = options;
     checkInteger('from.stdout', from.stdout, { min: 0 });
     checkInteger('from.stderr', from.stderr, { min: 0 });
-    const request = { sandboxId: this.id, runId: id, from };
-    const controls: ProcessControls = {
-      kill: (signal) => startOperation<void>(this.#signal(id, signal), undefined),
-    };
-    return new Process(this.#backend.attach(request), [id], { ...processOptions, id, controls });
+    const controls = new RunControls((signal) => this.#signal(id, signal), noInput);
+    const request = { sandboxId: this.id, runId: id, from, lifecycle: controls };
+    // Who only observes has nothing of its own to be closed.
+    const source = this.#backend.attach(request).pipe(finalize(() => controls.closed()));
+    return new Process(source, [id], { ...processOptions, id, controls });
   }
 
   /**
@@ -194,9 +196,14 @@ export class Sandbox {
     return startOperation(this.#backend.get(this.id));
   }
 
-  /** Waits until the sandbox is no longer running. */
+  /**
+   * Waits until the sandbox is no longer running.
+   *
+   * @throws {@link SandboxNotFoundError} (rejection) where there is none, or none any more.
+   */
   wait(timeout?: number | WaitOptions): Promise<SandboxInfo> {
-    const ended$ = this.#backend.watch({}).pipe(
+    // Of one that does not exist there is nothing to watch.
+    const ended$ = merge(this.#backend.watch({}), this.#backend.get(this.id)).pipe(
       filter(({ id, status }) => id === this.id && status !== 'running'),
       take(1),
     );
@@ -215,11 +222,7 @@ export class Sandbox {
 
   /** Deletes the sandbox at the end of an `await using` block, where that has not deleted it already. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.delete();
-    } catch (error) {
-      if (!(error instanceof SandboxNotFoundError)) throw error;
-    }
+    await startOperation<void>(ensureDeleted(this.#backend, this.id), undefined);
   }
 
   #check(command: readonly string[], options: ExecOptions): void {
@@ -239,8 +242,8 @@ export class Sandbox {
     });
     const runOptions =
       typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
-    const execution = { backend: this.#backend, sandboxId: this.id, command, controls };
-    const source = execute({ ...execution, options: { ...runOptions, id } });
+    const execution = { backend: this.#backend, sandboxId: this.id, id, command, controls };
+    const source = execute({ ...execution, options: runOptions });
     return new Process<T>(source, command, { ...options, id, controls });
   }
 

@@ -9,6 +9,7 @@ import {
   type ObservableInput,
 } from 'rxjs';
 import type { SandboxBackend } from './backend.js';
+import { ensureDeleted } from './ensure-deleted.js';
 import { Sandbox } from './sandbox.js';
 import type { SandboxSpec } from './sandbox-spec.js';
 
@@ -35,7 +36,7 @@ function scoped<T>(
     const finished = (): void => {
       over = true;
     };
-    const delete$ = backend.delete(id).pipe(tap({ complete: finished, error: finished }));
+    const delete$ = ensureDeleted(backend, id).pipe(tap({ complete: finished, error: finished }));
     const fail = (error: unknown): Observable<never> => {
       const rethrow = (): Observable<never> => throwError(() => error);
       return concat(delete$, defer(rethrow)).pipe(catchError(rethrow));

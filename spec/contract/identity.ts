@@ -26,6 +26,24 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
       },
     });
 
+    needs('attach', 'given twice, leaves standard input to the first', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        const first = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
+        const second = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
+        const write = async () => second.stdin?.write('lost\n').result(1000);
+        expect(await failureOf(write())).toMatchObject({ reason: 'process_over' });
+        await second.stdin?.close();
+        await first.stdin?.writeline('taken');
+        expect(await second.result()).toMatchObject({ stdout: 'taken\n' });
+      },
+      refused: async (kit) => {
+        const sandbox = await kit.open();
+        sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
+        return sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
+      },
+    });
+
     needs('attach', 'given again after the end, gives that end', {
       works: async (kit) => {
         const sandbox = await kit.open();
@@ -41,6 +59,42 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
   });
 
   describe('attaching', () => {
+    needs('attach', 'after the end finds a run whose id was chosen, and no other', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        const chosen = sandbox.exec(kit.commands.exit3, { id: 'chosen' });
+        const others = [1, 2, 3].map(() => sandbox.exec(kit.commands.exit3));
+        for (const run of [chosen, ...others]) await run.closed;
+        expect(await sandbox.attach('chosen').wait()).toEqual(3);
+        for (const { id } of others) {
+          const { state } = sandbox.attach(id);
+          expect(state).toEqual('failed');
+          expect(await failureOf(sandbox.attach(id).wait())).toMatchObject({
+            code: 'ERR_NOT_FOUND',
+          });
+        }
+      },
+      refused: async (kit) => (await kit.open()).attach('chosen'),
+    });
+
+    needs('attach', 'says at once that the run is running', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        const run = sandbox.exec(kit.commands.sleep, { id: 'sleep' });
+        const early = sandbox.attach('sleep');
+        await eventually('it runs', () => run.state === 'running');
+        expect(early.state).toEqual('running');
+        const handles = [
+          sandbox.attach('sleep'),
+          sandbox.exec(kit.commands.sleep, { id: 'sleep' }),
+        ];
+        expect(handles.map(({ state }) => state)).toEqual(['running', 'running']);
+        run.cancel();
+        for (const process of [run, early, ...handles]) await process.closed;
+      },
+      refused: async (kit) => (await kit.open()).attach('sleep'),
+    });
+
     needs('attach', 'gives what is retained, then what comes', {
       works: async (kit) => {
         const sandbox = await kit.open();
@@ -64,6 +118,20 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
         expect((await lastValueFrom(stdout$.pipe(toArray()))).join('')).toEqual('ly\nlate\n');
       },
       refused: async (kit) => (await kit.open()).attach('late', { from: { stdout: 3 } }),
+    });
+
+    needs('attach', 'begins at an offset that is still to come', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        sandbox.exec(kit.commands.late, { id: 'late' });
+        const attached = sandbox.attach('late', { from: { stdout: 8 } });
+        const beyond = sandbox.attach('late', { from: { stdout: 100 } });
+        const events = await lastValueFrom(attached.events$.pipe(kit.untilOver(), toArray()));
+        expect(events[0]).toMatchObject({ type: 'stdout', offset: 8 });
+        expect((await attached.result()).stdout).toEqual('te\n');
+        expect(await beyond.result()).toMatchObject({ returncode: 0, stdout: '' });
+      },
+      refused: async (kit) => (await kit.open()).attach('late', { from: { stdout: 8 } }),
     });
 
     needs('attach', 'only observes: who leaves ends nothing', {

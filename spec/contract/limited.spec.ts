@@ -39,8 +39,9 @@ function limitedBackend(): SandboxBackend {
     exec: (request: ExecRequest) =>
       defer(() => {
         if (request.tty !== undefined) return refused('tty');
-        if (known.has(request.id)) return refused('attach');
-        known.add(request.id);
+        const id = `${request.sandboxId}/${request.id}`;
+        if (known.has(id)) return refused('attach');
+        known.add(id);
         const pauses$ = request.paused$.pipe(
           filter(Boolean),
           mergeMap(() => refused('backpressure')),

@@ -16,6 +16,15 @@ export function scopesContract({ describe, it, expect }: ContractSuite): void {
       expect(await kit.client.list()).toEqual([]);
     });
 
+    it('may be deleted by the function that uses it', async (kit) => {
+      const scoped$ = kit.client.withSandbox({}, async (sandbox) => {
+        await sandbox.delete();
+        return 'deleted';
+      });
+      expect(await lastValueFrom(scoped$.pipe(kit.untilOver()))).toEqual('deleted');
+      expect(await kit.client.list()).toEqual([]);
+    });
+
     it('is gone before an error', async (kit) => {
       const broken = new Error('broken');
       const scoped$ = kit.client.withSandbox({}, () =>
