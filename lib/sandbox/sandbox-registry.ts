@@ -1,6 +1,7 @@
-import { concat, filter, from, Observable, Subject } from 'rxjs';
+import { filter, from, Observable, Subject } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
+import { Turns } from '../process/turns.js';
 import { RunRegistry } from './run-registry.js';
 import { matches, type SandboxFilter, type SandboxInfo } from './sandbox-spec.js';
 
@@ -15,7 +16,10 @@ export interface SandboxEntry<Box> {
 export class SandboxRegistry<Box> {
   readonly #entries: Map<string, SandboxEntry<Box>> = new Map();
   readonly #reserved: Set<string> = new Set();
+  /** How those that watch were told that each sandbox stands. */
+  readonly #told: Map<string, SandboxInfo> = new Map();
   readonly #changes: Subject<SandboxInfo> = new Subject();
+  readonly #turns = new Turns();
 
   /** Takes an id before the sandbox exists, so that it cannot be made twice at once. */
   reserve(id: string): void {
@@ -34,13 +38,13 @@ export class SandboxRegistry<Box> {
   add(info: SandboxInfo, box: Box): SandboxEntry<Box> {
     const entry: SandboxEntry<Box> = { info, box, runs: new RunRegistry() };
     this.#entries.set(info.id, entry);
-    this.#changes.next(info);
+    this.#turns.give(info, this);
     return entry;
   }
 
   update(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): void {
     entry.info = { ...entry.info, ...change };
-    this.#changes.next(entry.info);
+    this.#turns.give(entry.info, this);
   }
 
   /** May be called by several who waited for the same end; it is told once. */
@@ -81,6 +85,35 @@ export class SandboxRegistry<Box> {
   /** Those there are, then each change; one that no longer matches is told once more, so that it can be removed. */
   watch(wanted: SandboxFilter): Observable<SandboxInfo> {
     const byTag = wanted.tags === undefined ? {} : { tags: wanted.tags };
-    return concat(this.list(wanted), this.#changes.pipe(filter((info) => matches(info, byTag))));
+    return new Observable((subscriber) => {
+      const turns = new Turns();
+      const tell = (info: SandboxInfo): void => {
+        subscriber.next(info);
+      };
+      // A change that is made while the list is told waits for its end.
+      turns.take(() => {
+        const changes$ = this.#changes.pipe(filter((info) => matches(info, byTag)));
+        subscriber.add(
+          changes$.subscribe({
+            next: (info) => {
+              turns.give(info, { take: tell });
+            },
+            error: (error: unknown) => {
+              subscriber.error(error);
+            },
+          }),
+        );
+        for (const info of [...this.#told.values()]) {
+          if (matches(info, wanted)) tell(info);
+        }
+      });
+    });
+  }
+
+  /** A change that a watcher makes is told when every other watcher knows the one before. */
+  take(info: SandboxInfo): void {
+    if (info.status === 'deleted') this.#told.delete(info.id);
+    else this.#told.set(info.id, info);
+    this.#changes.next(info);
   }
 }

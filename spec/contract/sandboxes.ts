@@ -40,6 +40,16 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
       await process.closed;
     });
 
+    it('are waited for until they are over, not when they are gone', async (kit) => {
+      const sandbox = await kit.open();
+      const waiting = sandbox.wait(10_000);
+      await sandbox.stop();
+      expect(await waiting).toMatchObject({ status: 'stopped' });
+      expect(await sandbox.wait(10_000)).toMatchObject({ status: 'stopped' });
+      await sandbox.delete();
+      expect(await failureOf(sandbox.wait(10_000))).toMatchObject({ code: 'ERR_NOT_FOUND' });
+    });
+
     it('that are stopped end their runs, and start no others', async (kit) => {
       const sandbox = await kit.open();
       const process = sandbox.exec(kit.commands.ignoreTerm);
@@ -80,6 +90,46 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
       expect(seen).toEqual(['before running', 'after running', 'after stopped', 'after deleted']);
       expect(lists.at(0)).toEqual(0);
       expect(lists.at(-1)).toEqual(1);
+    });
+
+    it('are told of in the same order to all', async (kit) => {
+      const sandbox = await kit.open();
+      const deleted: Promise<void>[] = [];
+      const watch = (then: (info: SandboxInfo) => void): string[] => {
+        const seen: string[] = [];
+        const tell = (info: SandboxInfo): void => {
+          seen.push(info.status);
+          then(info);
+        };
+        kit.backend.watch({}).pipe(kit.untilOver()).subscribe(tell);
+        return seen;
+      };
+      const deleting = watch(({ status }) => {
+        if (status === 'stopped') deleted.push(sandbox.delete().result());
+      });
+      const other = watch(() => undefined);
+      await eventually('they are listed', () => deleting.length + other.length === 2);
+      await sandbox.stop();
+      await Promise.all(deleted);
+      await eventually('the deletion is told', () => deleting.length + other.length === 6);
+      expect(deleting).toEqual(['running', 'stopped', 'deleted']);
+      expect(other).toEqual(['running', 'stopped', 'deleted']);
+    });
+
+    it('are told of when they change while they are listed', async (kit) => {
+      await kit.open({ id: 'a' });
+      const last = await kit.open({ id: 'b' });
+      const seen: string[] = [];
+      const stopped: Promise<SandboxInfo>[] = [];
+      const tell = ({ id, status }: SandboxInfo): void => {
+        seen.push(`${id} ${status}`);
+        if (seen.length === 1) stopped.push(last.stop().result());
+      };
+      kit.backend.watch({}).pipe(kit.untilOver()).subscribe(tell);
+      await eventually('the change is told', () => seen.includes('b stopped'));
+      await Promise.all(stopped);
+      expect(seen.at(0)).toEqual('a running');
+      expect(seen.at(-1)).toEqual('b stopped');
     });
 
     it('end when their lifetime is over', async (kit) => {
@@ -126,6 +176,16 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
         const logs = await lastValueFrom(sandbox.logs$().pipe(toArray()));
         return textOf(logs) === 'ready\n';
       });
+      expect((await sandbox.status()).status).toEqual('running');
+    });
+
+    it('has an id that no other run can have', async (kit) => {
+      const bare = await kit.open();
+      await bare.exec(kit.commands.echoBoth, { id: 'main' });
+      expect(await lastValueFrom(bare.logs$().pipe(toArray()))).toEqual([]);
+      const sandbox = await kit.open({ command: kit.commands.ignoreTerm });
+      const process = sandbox.exec(kit.commands.exit3, { id: 'main' });
+      expect(await process.wait()).toEqual(3);
       expect((await sandbox.status()).status).toEqual('running');
     });
 
