@@ -2,7 +2,10 @@ import { SandboxExecutionError, SandboxTimeoutError } from '../process/errors/er
 
 /** Exit statuses with a meaning of their own, as `timeout(1)`, `env(1)` and `docker run` have them. */
 const timedOut = 124;
-const ownFailure = 125;
+
+/** This program could not do what it was asked to. */
+export const ownFailure = 125;
+
 const notExecutable = 126;
 const notFound = 127;
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { OutputStream } from '../process/process-event.js';
 import type { Process } from '../process/process.js';
-import { brokenPipe } from './exit-status.js';
+import { untilClosedPipe } from './closed-pipe.js';
 import { addSandboxOptions, type SandboxOptions } from './options.js';
 import { inSandbox } from './session.js';
 
@@ -91,24 +91,4 @@ function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promis
       else resolve();
     });
   });
-}
-
-/** When nobody reads us any more, as in `| head -1`, the command is of no use. */
-async function untilClosedPipe(follow: () => Promise<number>): Promise<number> {
-  // Each failed write tells its own caller; without a listener, the event alone would end this program.
-  for (const output of [process.stdout, process.stderr]) output.on('error', ignore);
-  try {
-    return await follow();
-  } catch (error) {
-    if (isClosedPipe(error)) return brokenPipe;
-    throw error;
-  }
-}
-
-function isClosedPipe(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
-}
-
-function ignore(): void {
-  // See where it is used.
 }

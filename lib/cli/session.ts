@@ -42,8 +42,8 @@ async function runToEnd<T extends Chunk>(
   stop: AbortSignal,
 ): Promise<number> {
   const { isolation, mount, network } = options;
-  const client = new SandboxClient(localBackend({ isolation, mounts: mount }));
   try {
+    const client = new SandboxClient(localBackend({ isolation, mounts: mount }));
     const sandbox = await client.create(network === undefined ? {} : { network });
     try {
       return await runProcess(work.start(sandbox), work, stop);

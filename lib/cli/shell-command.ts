@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Process } from '../process/process.js';
 import type { WindowSize } from '../process/process-controls.js';
+import { untilClosedPipe } from './closed-pipe.js';
 import { addSandboxOptions, type SandboxOptions } from './options.js';
 import { inSandbox } from './session.js';
 
@@ -26,7 +27,7 @@ async function shell(options: SandboxOptions): Promise<never> {
         ...(cwd !== undefined && { cwd }),
         ...(timeout !== undefined && { timeoutMs: timeout }),
       }),
-    follow: converse,
+    follow: (running) => untilClosedPipe(() => converse(running)),
   });
 }
 

@@ -114,6 +114,17 @@ describe('sandbox-rx run', () => {
     },
   );
 
+  it.each([
+    ['an unknown option', ['run', '--bogus']],
+    ['no command', ['run']],
+    ['a mount without isolation', ['run', '--isolation', 'none', '--mount', '/tmp', '--', 'true']],
+    ['a mount that is no path', ['run', '--mount', '/tmp:relative', '--', 'true']],
+  ])('says in a line what is wrong with %s, and ends with 125', async (_what, args) => {
+    const result = await ended(start(...args));
+    expect(result).toMatchObject({ code: 125, stdout: '' });
+    expect(result.stderr).toMatch(/^(error|sandbox-rx): [^\n]+\n$/);
+  });
+
   it('ends its command when nobody reads any more', async () => {
     const child = start('run', '--isolation', isolation, '--', 'yes', 'closed-pipe-test');
     child.stdout?.once('data', () => child.stdout?.destroy());
@@ -153,6 +164,24 @@ describe('sandbox-rx run', () => {
 });
 
 describe('sandbox-rx shell', () => {
+  it.each(['', 'echo hi\n'])('ends with its input %j', async (input) => {
+    const child = start('shell', '--isolation', isolation);
+    child.stdin?.end(input);
+    const { code, stdout } = await ended(child);
+    expect(code).toBe(0);
+    if (input !== '') expect(stdout).toContain('hi');
+  });
+
+  it('ends when nobody reads any more', async () => {
+    const child = start('shell', '--isolation', isolation);
+    child.stdout?.once('data', () => {
+      child.stdout?.destroy();
+      child.stdin?.write('yes\n');
+    });
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(141);
+  });
+
   it('is a terminal that follows the size of ours, and ends with the status of the shell', async () => {
     const terminal = openTerminal('shell', '--isolation', isolation);
     await terminal.until(/[$#] $/);

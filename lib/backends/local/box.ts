@@ -8,6 +8,8 @@ export interface LocalBox {
   readonly mark: string;
   /** Runs that are going on, by id. */
   readonly live: Map<string, LiveRun>;
+  /** Where relative paths of files begin, as the sandbox's processes see it. */
+  readonly home: string;
   /** How to start this command. */
   launch(request: ExecRequest): Launch;
   /** Emits why, when the sandbox ends by itself. */

@@ -157,6 +157,7 @@ function unavailable(said: string, cause?: unknown): SandboxError {
 
 class BubblewrapBox implements LocalBox {
   readonly mark: string = newId();
+  readonly home: string = sandboxHome;
   readonly live: Map<string, LiveRun> = new Map();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;

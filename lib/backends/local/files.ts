@@ -1,4 +1,13 @@
-import { ignoreElements, NEVER, type Observable } from 'rxjs';
+import {
+  catchError,
+  defer,
+  ignoreElements,
+  NEVER,
+  Subject,
+  takeUntil,
+  type MonoTypeOperatorFunction,
+  type Observable,
+} from 'rxjs';
 import { SandboxFileError, type FileFailure } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ProcessEvent } from '../../process/process-event.js';
@@ -21,12 +30,22 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
   ): Observable<Uint8Array> =>
     spawn(box, {
       ...helperRequest(request),
-      command: ['sh', '-c', script, 'sh', operand(request.path)],
+      // From the home on and with tools of our own choice, wherever and with whatever the sandbox's commands start.
+      cwd: box.home,
+      env: { PATH: toolPath, LC_ALL: 'C' },
+      command: ['/bin/sh', '-c', script, 'sh', operand(request.path)],
     }).pipe(checked(request.path));
   return {
     read: (box, request) => run(box, 'exec cat -- "$1"', request),
     write: (box, { data$, ...request }) =>
-      run(box, writeScript, { ...request, stdin$: data$ }).pipe(ignoreElements()),
+      defer(() => {
+        const failure: Subject<never> = new Subject();
+        const stdin$ = data$.pipe(failInto(failure));
+        return run(box, writeScript, { ...request, stdin$ }).pipe(
+          takeUntil(failure),
+          ignoreElements(),
+        );
+      }),
     list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
     remove: (box, { recursive, ...request }) =>
       run(box, recursive ? 'exec rm -r -- "$1"' : 'exec rm -- "$1"', request).pipe(
@@ -35,9 +54,20 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
   };
 }
 
+/** Tells an error of the data apart from its end, which is what a pipe would make of it. */
+function failInto<T>(failure: Subject<never>): MonoTypeOperatorFunction<T> {
+  return catchError((error: unknown) => {
+    failure.error(error);
+    return NEVER;
+  });
+}
+
+/** The messages are read, so they have to be in the language they are looked for in: see `LC_ALL`. */
+const toolPath = `/usr/local/bin:/usr/bin:/bin:${process.env['PATH'] ?? ''}`;
+
 const writeScript = `
 [ -d "$1" ] && { echo 'Is a directory' >&2; exit 1; }
-mkdir -p -- "$(dirname -- "$1")" && exec cat >"$1"
+{ [ -d "\${1%/*}/" ] || mkdir -p -- "\${1%/*}/"; } && exec cat >"$1"
 `;
 
 /** One record a file: type, size, time and name, each ended so that no name can be mistaken for another. */
@@ -52,7 +82,7 @@ function helperRequest(request: FileRequest & Partial<ExecRequest>): Omit<ExecRe
   return {
     id: newId(),
     keep: false,
-    cwd: '.',
+    env: {},
     stderr: 'pipe',
     paused$: NEVER,
     size$: NEVER,
@@ -61,8 +91,6 @@ function helperRequest(request: FileRequest & Partial<ExecRequest>): Omit<ExecRe
     drainGraceMs: 200,
     lifecycle: { started: ignore, closed: ignore },
     ...request,
-    // The messages are read, so they have to be in the language they are looked for in.
-    env: { LC_ALL: 'C' },
   };
 }
 

@@ -101,8 +101,8 @@ export function terminalEnv({ tty }: ExecRequest): Readonly<Record<string, strin
 const guardedVariables =
   /^(LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_\w+|BASH_ENV|ENV|CDPATH|IFS|OPTIND|OLDPWD)$/;
 
-/** What a shell can have a variable of; some forget all others. */
-const shellName = /^[A-Za-z_]\w*$/;
+/** What a shell can have a variable of, and would leave alone; some forget all others. */
+const shellName = /^(?!PPID$|rx_)[A-Za-z_]\w*$/;
 
 /** An environment for the tools before the command, and what the script has to put back. */
 export interface GuardedEnv {

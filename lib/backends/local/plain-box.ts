@@ -35,7 +35,7 @@ kill_marked() {
 }
 kill_marked "$1"
 [ "$told" ] || { sleep 0.2; kill_marked "$1"; }
-rm -rf -- "$2"
+rm -rf -- "$2" || { chmod -R u+rwX -- "$2"; rm -rf -- "$2"; }
 `;
 
 /** A directory and plain child processes: for trusted commands only. */
@@ -85,11 +85,11 @@ function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {
 
 class PlainBox implements LocalBox {
   readonly mark: string;
+  readonly home: string;
   readonly live: Map<string, LiveRun> = new Map();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly #spec: SandboxSpec;
-  readonly #home: string;
   /** Copied once: reading `process.env` asks the system for each variable. */
   readonly #env: Readonly<Record<string, string>>;
 
@@ -103,7 +103,7 @@ class PlainBox implements LocalBox {
   ) {
     this.mark = mark;
     this.#spec = spec;
-    this.#home = home;
+    this.home = home;
     this.#env = { ...hostEnv(), ...spec.env };
     this.died$ = keeper.died$;
     // The keeper finds processes by their marks; those below a run that goes on are found without.
@@ -116,7 +116,7 @@ class PlainBox implements LocalBox {
   launch(request: ExecRequest): Launch {
     const mark = `${this.mark}/${newId()}`;
     const env = { ...terminalEnv(request), ...this.#env, ...request.env, [runVariable]: mark };
-    const cwd = resolve(this.#home, this.#spec.cwd ?? '.', request.cwd ?? '.');
+    const cwd = resolve(this.home, this.#spec.cwd ?? '.', request.cwd ?? '.');
     const [file = '', ...args] = request.command;
     const limits = limitWords(this.#spec.limits ?? {});
     const join = request.stderr === 'stdout' && request.tty === undefined;
@@ -136,7 +136,7 @@ class PlainBox implements LocalBox {
     { cwd, join, limits, env }: ScriptedLaunch,
   ): Pick<Launch, 'file' | 'args' | 'env'> {
     const guarded = guardedEnv(env);
-    const launch = launchArguments({ home: this.#home, cwd, join, guarded, limits, command });
+    const launch = launchArguments({ home: this.home, cwd, join, guarded, limits, command });
     const [file = '', ...args] = [...terminalArguments(tty), '/bin/sh', ...launch];
     return { file, args, env: guarded.env };
   }

@@ -129,6 +129,8 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
       CDPATH: '/',
       name: 'a',
       join: 'b',
+      rx_join: 'c',
+      PPID: 'd',
       'a-b.c': "it's",
       'BASH_FUNC_x%%': '() { echo x; }',
     };
