@@ -13,7 +13,7 @@ import { interop } from './interop.js';
 /** A piece of standard input on its way to a process. */
 export interface StdinWrite {
   readonly data: Uint8Array;
-  /** Called once by the backend when it has room for more. */
+  /** Called once by the backend when it has room for more and is done with `data`, which may change from then on. */
   accepted(): void;
 }
 

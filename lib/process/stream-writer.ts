@@ -14,11 +14,15 @@ const compactAfter = 1024;
 interface PendingWrite {
   readonly data: Uint8Array;
   readonly settlement: Settlement<void>;
+  /** Whether the backend was given it. */
+  sent: boolean;
 }
 
 /**
  * Writes to the standard input of a process. Each call returns an {@link OperationRef} that settles when the data has
- * been accepted: at most 16 writes or 1 MiB are on their way at a time, so awaiting each call keeps memory bounded.
+ * been accepted, on its way to the process: awaiting each call keeps memory bounded, and a `Uint8Array` may be used
+ * again after it. Of the calls that nobody waits for, at most 16 writes or 1 MiB are handed on at a time. A write can be
+ * cancelled until it is handed on.
  *
  * @example
  * ```ts
@@ -40,10 +44,11 @@ export class StreamWriter {
   #waiting: PendingWrite[] = [];
   /** The writes before this index were sent or taken back; cutting them off costs the whole length. */
   #head = 0;
-  #writesOnTheirWay = 0;
+  readonly #onTheirWay: Set<PendingWrite> = new Set();
   #bytesOnTheirWay = 0;
   #closing = false;
   #flushing = false;
+  #atEof = false;
   #over = false;
 
   /** @internal */
@@ -51,7 +56,7 @@ export class StreamWriter {
     this.#stdin$ = new Observable((subscriber) => {
       this.#subscriber = subscriber;
       subscriber.add(() => {
-        this.end();
+        this.#unsubscribed();
       });
       this.#flush();
     });
@@ -96,13 +101,19 @@ export class StreamWriter {
 
   /** @internal The process is over: nothing more can be written. */
   end(): void {
-    if (this.#over) return;
     this.#over = true;
-    const lost = this.#waiting;
+    const lost = [...this.#onTheirWay, ...this.#waiting];
+    this.#onTheirWay.clear();
     this.#waiting = [];
     this.#head = 0;
     for (const { settlement } of lost) settlement.settle({ ok: false, error: processOver() });
     this.#closed.settle({ ok: true, value: undefined });
+  }
+
+  #unsubscribed(): void {
+    // After EOF, what is on its way may still be accepted.
+    if (this.#atEof) this.#closed.settle({ ok: true, value: undefined });
+    else this.end();
   }
 
   #enqueue(data: Uint8Array): OperationRef<void> {
@@ -114,9 +125,10 @@ export class StreamWriter {
     }
     if (this.#over) throw processOver();
     const settlement: Settlement<void> = new Settlement();
-    this.#waiting.push({ data, settlement });
+    const write = { data, settlement, sent: false };
+    this.#waiting.push(write);
     this.#flush();
-    return new OperationRef(settlement, ignore);
+    return new WriteRef(write);
   }
 
   #flush(): void {
@@ -129,7 +141,13 @@ export class StreamWriter {
       this.#send(this.#subscriber, write);
     }
     this.#flushing = false;
-    if (this.#closing && this.#waiting.length === this.#head) this.#subscriber?.complete();
+    if (this.#closing && this.#waiting.length === this.#head) this.#complete();
+  }
+
+  #complete(): void {
+    if (this.#subscriber === undefined || this.#atEof) return;
+    this.#atEof = true;
+    this.#subscriber.complete();
   }
 
   /** The next write that was not taken back. */
@@ -144,22 +162,38 @@ export class StreamWriter {
     return write;
   }
 
-  #send(subscriber: Subscriber<StdinWrite>, { data, settlement }: PendingWrite): void {
-    this.#writesOnTheirWay++;
+  #send(subscriber: Subscriber<StdinWrite>, write: PendingWrite): void {
+    const { data, settlement } = write;
+    write.sent = true;
+    this.#onTheirWay.add(write);
     this.#bytesOnTheirWay += data.length;
-    settlement.settle({ ok: true, value: undefined });
     subscriber.next({
       data,
       accepted: () => {
-        this.#writesOnTheirWay--;
+        this.#onTheirWay.delete(write);
         this.#bytesOnTheirWay -= data.length;
+        settlement.settle({ ok: true, value: undefined });
         this.#flush();
       },
     });
   }
 
   #hasRoom(): boolean {
-    return this.#writesOnTheirWay < maxWrites && this.#bytesOnTheirWay < maxBytes;
+    return this.#onTheirWay.size < maxWrites && this.#bytesOnTheirWay < maxBytes;
+  }
+}
+
+class WriteRef extends OperationRef<void> {
+  readonly #write: PendingWrite;
+
+  constructor(write: PendingWrite) {
+    super(write.settlement, ignore);
+    this.#write = write;
+  }
+
+  /** What was handed on cannot be taken back, and its bytes are still in use. */
+  override cancel(): boolean {
+    return !this.#write.sent && super.cancel();
   }
 }
 

@@ -118,37 +118,51 @@ describe('StreamWriter', () => {
   });
 
   describe('to a process that is slow to read', () => {
-    it('accepts 16 writes, and each further one when one was taken', async () => {
+    it('is handed 16 writes, and a further one for each that it accepts', async () => {
       const { stdin, input } = await SlowInput.start();
       const accepted: number[] = [];
       for (let i = 0; i < 20; i++) void stdin.write('x').then(() => accepted.push(i));
       await settled();
-      expect(accepted).toHaveLength(16);
-      expect(input.taken).toHaveLength(16);
+      expect([accepted.length, input.taken.length]).toEqual([0, 16]);
       input.accept();
       await settled();
-      expect(accepted).toHaveLength(17);
+      expect([accepted.length, input.taken.length]).toEqual([1, 17]);
       input.acceptAll();
       await settled();
       expect(accepted).toEqual(Array.from({ length: 20 }, (_, i) => i));
     });
 
-    it('accepts up to a mebibyte, and a single write of any size', async () => {
+    it('is handed up to a mebibyte, and a single write of any size', async () => {
       const { stdin, input } = await SlowInput.start();
       const half = new Uint8Array(524_288);
-      const accepted: string[] = [];
-      void stdin.write(half).then(() => accepted.push('a'));
-      void stdin.write(half).then(() => accepted.push('b'));
-      void stdin.write('c').then(() => accepted.push('c'));
-      await settled();
-      expect(accepted).toEqual(['a', 'b']);
+      const sizes = (): number[] => input.taken.map(({ data }) => data.length);
+      for (const data of [half, half, 'c']) stdin.write(data);
+      expect(sizes()).toEqual([524_288, 524_288]);
       input.accept();
-      await settled();
-      expect(accepted).toEqual(['a', 'b', 'c']);
+      expect(sizes()).toEqual([524_288, 524_288, 1]);
       input.acceptAll();
-      void stdin.write(new Uint8Array(5_000_000)).then(() => accepted.push('d'));
-      await settled();
-      expect(accepted.at(-1)).toBe('d');
+      stdin.write(new Uint8Array(5_000_000));
+      expect(sizes().at(-1)).toBe(5_000_000);
+    });
+
+    it('is given each buffer as it was written, when it is used again after that', async () => {
+      const { stdin, input } = await SlowInput.start();
+      const writing = (async () => {
+        const buffer = new Uint8Array(1);
+        for (const byte of bytes('abc')) {
+          buffer[0] = byte;
+          await stdin.write(buffer);
+        }
+      })();
+      let read = '';
+      for (let i = 0; i < 3; i++) {
+        await settled();
+        const write = input.taken[i];
+        read += new TextDecoder().decode(write?.data);
+        write?.accepted();
+      }
+      await writing;
+      expect([read, input.taken.length]).toEqual(['abc', 3]);
     });
 
     it('is at EOF only after the writes that wait', async () => {
@@ -174,7 +188,43 @@ describe('StreamWriter', () => {
       expect(wanted.cancel()).toBe(false);
     });
 
-    it('rejects what was not taken when the process ends', async () => {
+    it('cannot be kept from a write that it was handed, which settles as it would have', async () => {
+      const { stdin, input } = await SlowInput.start();
+      const write = stdin.write('x');
+      expect(write.cancel()).toBe(false);
+      input.accept();
+      await expect(write).resolves.toBeUndefined();
+      expect(write.cancel()).toBe(false);
+    });
+
+    it('accepts after EOF what it was handed before', async () => {
+      const { stdin, input } = await SlowInput.start();
+      const write = outcome(stdin.write('x'));
+      await stdin.close();
+      expect(input.atEof).toBe(true);
+      input.accept();
+      expect(await write).toEqual({ value: undefined });
+    });
+
+    it.each([
+      ['open', () => undefined],
+      ['at EOF', (stdin: StreamWriter) => stdin.close()],
+    ])(
+      'rejects what was not accepted when the process ends, with stdin %s',
+      async (_how, prepare) => {
+        const { process, stdin, input } = await SlowInput.start();
+        const accepted = outcome(stdin.write('accepted'));
+        const handed = outcome(stdin.write('handed'));
+        input.accept();
+        prepare(stdin);
+        process.cancel();
+        input.accept();
+        expect(await accepted).toEqual({ value: undefined });
+        expect(await handed).toMatchObject({ error: { code: 'ERR_PROCESS_OVER' } });
+      },
+    );
+
+    it('rejects what waited for room when the process ends', async () => {
       const { process, stdin } = await SlowInput.start();
       for (let i = 0; i < 16; i++) stdin.write('x');
       const waiting = outcome(stdin.write('late'));
