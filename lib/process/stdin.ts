@@ -7,6 +7,7 @@ import {
   type ReadableStreamLike,
   type Subscriber,
 } from 'rxjs';
+import { Breather } from './breather.js';
 import { SandboxValidationError } from './errors/errors.js';
 import { interop } from './interop.js';
 
@@ -97,6 +98,7 @@ function iteratorPuller(iterator: Iterator<StdinData> | AsyncIterator<StdinData>
 function pulled(open: () => Puller): Observable<StdinWrite> {
   return new Observable((subscriber: Subscriber<StdinWrite>) => {
     const puller = open();
+    const breather = new Breather();
     let over = false;
     const pull = (): void => {
       if (over) return;
@@ -113,15 +115,19 @@ function pulled(open: () => Puller): Observable<StdinWrite> {
         },
       );
     };
+    const accepted = (): void => {
+      if (!over) breather.take(pull);
+    };
     const push = (value: unknown): void => {
       try {
-        subscriber.next({ data: encodeStdin(value), accepted: pull });
+        subscriber.next({ data: encodeStdin(value), accepted });
       } catch (error) {
         subscriber.error(error);
       }
     };
     pull();
     return () => {
+      breather.stop();
       if (!over) puller.stop();
       over = true;
     };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { defer, EMPTY, map, observable, of, Subject, throwError } from 'rxjs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { defer, EMPTY, ignoreElements, map, observable, of, Subject, throwError } from 'rxjs';
 import { SandboxClient, SandboxValidationError, type Sandbox, type StdinSource } from 'sandbox-rx';
 import { exit, memoryBackend, out, type Program } from 'sandbox-rx/testing';
 import { bytes } from '../support/bytes.js';
@@ -129,6 +131,31 @@ describe('stdin', () => {
     process.cancel();
     await settled();
     expect([given, stopped]).toEqual([2, true]);
+  });
+
+  it('without end leaves timers and I/O their turn, when the process accepts at once', async () => {
+    const read = { count: 0, stopped: false };
+    function* endless(): Generator<string> {
+      try {
+        // Not quite: without a turn for the others the test would never end.
+        for (; read.count < 3_000_000; read.count++) yield 'x';
+      } finally {
+        read.stopped = true;
+      }
+    }
+    const sink: Program = ({ stdin$ }) => stdin$.pipe(ignoreElements());
+    const process = (await sandbox(sink)).exec(['program'], { stdin: endless() });
+    await Promise.all([
+      new Promise((resolve) => setTimeout(resolve, 50)),
+      readFile(fileURLToPath(import.meta.url)),
+    ]);
+    expect(read.count).toBeGreaterThan(0);
+    expect(read.stopped).toBe(false);
+    process.cancel();
+    await settled();
+    const { count } = read;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(read).toEqual({ count, stopped: true });
   });
 
   it.each([5, null, {}, () => 'x', Symbol('x')])('refuses %p at once', async (stdin) => {
