@@ -3,7 +3,7 @@ import { brokenPipe } from './exit-status.js';
 /** When nobody reads us any more, as in `| head -1`, the command is of no use. */
 export async function untilClosedPipe(follow: () => Promise<number>): Promise<number> {
   // Not every write waits for its outcome, and one that does hears of it before the event.
-  const failed = new Promise<never>((_, reject) => {
+  const failed: Promise<never> = new Promise((_, reject) => {
     for (const output of [process.stdout, process.stderr]) output.on('error', reject);
   });
   try {

@@ -6,15 +6,9 @@ import type { OutputStream, ProcessEvent } from '../../process/process-event.js'
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { connectStdin } from './connect-stdin.js';
 import { DrainClock } from './drain.js';
-import { handedOver } from './launch-script.js';
-import {
-  childrenOf,
-  endTree,
-  holdSpace,
-  killAll,
-  type HeldSpace,
-  type ProcessTree,
-} from './process-tree.js';
+import { exitEvent, type Exit } from './exit-event.js';
+import { LaunchReport } from './launch-report.js';
+import { endTree, killAll, type ProcessTree } from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { spawnFailure, startFailure } from './start-failure.js';
 import { onlyThese, pipes, terminal, type RunStdio } from './stdio.js';
@@ -37,9 +31,6 @@ export interface Launch {
 
 /** From a process's end to the point where its terminal has nothing more to give. */
 const terminalIdleMs = 30;
-
-/** Characters that the launch script may tell: what runs in the sandbox could write there for ever. */
-const longestReport = 64;
 
 /** A run that is going on: what a signal is sent to. */
 export interface LiveRun {
@@ -81,9 +72,7 @@ class ChildRun implements LiveRun {
   #paused = false;
   #drain: DrainClock | undefined;
   #exit: Exit | undefined;
-  /** What the launch script told: {@link handedOver}, or why the command did not start. */
-  #report = '';
-  #space: HeldSpace | undefined;
+  readonly #report = new LaunchReport(() => (this.isHelper ? this.pid : undefined));
   /** The end has been told; there is nothing left to kill. */
   #over = false;
 
@@ -165,8 +154,7 @@ class ChildRun implements LiveRun {
 
   #observeReport(report: Readable): void {
     report.on('data', (text: Buffer) => {
-      this.#report = (this.#report + text.toString('latin1')).slice(0, longestReport);
-      this.#space ??= this.#ownSpace();
+      this.#report.hear(text);
     });
     this.#countOpen(report);
   }
@@ -252,8 +240,8 @@ class ChildRun implements LiveRun {
   #finish(outputHeld: boolean): void {
     if (this.#over || this.#exit === undefined) return;
     this.#over = true;
-    if (this.#launch.reports && this.#exit.signal === null && this.#report !== handedOver) {
-      this.#subscriber.error(startFailure(this.#report, this.#request));
+    if (this.#launch.reports && this.#exit.signal === null && !this.#report.isHandedOver) {
+      this.#subscriber.error(startFailure(this.#report.said, this.#request));
       return;
     }
     this.#subscriber.next(exitEvent(this.#exit, outputHeld));
@@ -283,34 +271,15 @@ class ChildRun implements LiveRun {
       get root() {
         return pid();
       },
-      ...{ mark, isHelper, space: this.#space?.name },
+      ...{ mark, isHelper, space: this.#report.space },
     };
-  }
-
-  /** The space of a command that has just been handed over to. */
-  #ownSpace(): HeldSpace | undefined {
-    const command = this.isHelper ? childrenOf(this.pid ?? 0)[0] : undefined;
-    return command === undefined ? undefined : holdSpace(command);
   }
 
   #close(): void {
     this.#stdio?.dispose();
-    this.#space?.release();
+    this.#report.release();
     this.#request.lifecycle.closed();
   }
-}
-
-/** How a child process ended, as Node tells it. */
-interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-function exitEvent({ code, signal }: Exit, outputHeld: boolean): ProcessEvent {
-  const held = outputHeld ? { outputHeld: true as const } : undefined;
-  return signal === null
-    ? { type: 'exit', returncode: code ?? 0, ...held }
-    : { type: 'exit', returncode: 128 + signalNumber(signal), signal, ...held };
 }
 
 function ignore(): void {

@@ -42,8 +42,8 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
         const failure: Subject<never> = new Subject();
         const stdin$ = data$.pipe(failInto(failure));
         return run(box, writeScript, { ...request, stdin$ }).pipe(
-          takeUntil(failure),
           ignoreElements(),
+          takeUntil(failure),
         );
       }),
     list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
