@@ -189,8 +189,10 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
 function contextOf({ spec }: MemoryBox, request: ExecRequest, run: MemoryRun): ProgramContext {
   const input$ = request.stdin$ ?? EMPTY;
   const take = (write: StdinWrite): Uint8Array => {
+    // What was accepted is the writer's again, to be used for the next.
+    const data = write.data.slice();
     write.accepted();
-    return write.data;
+    return data;
   };
   return {
     command: request.command,

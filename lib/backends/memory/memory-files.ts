@@ -111,10 +111,11 @@ function notFound(path: string): SandboxFileError {
 function gathered(): OperatorFunction<StdinWrite, Uint8Array> {
   return (source) =>
     source.pipe(
-      tap((write) => {
+      map((write) => {
+        const data = write.data.slice();
         write.accepted();
+        return data;
       }),
-      map(({ data }) => data),
       toArray(),
       map((chunks) => Uint8Array.from(chunks.flatMap((chunk) => [...chunk]))),
     );
