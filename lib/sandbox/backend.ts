@@ -59,6 +59,8 @@ export interface AttachRequest {
   readonly from?: Partial<Record<OutputStream, number>>;
   /** To be told that the process runs: at once, or when it has been started. */
   readonly lifecycle?: Pick<RunLifecycle, 'started'>;
+  /** Whether to stop reading output: the run pauses as long as anybody who observes it wants that. */
+  readonly paused$?: Observable<boolean>;
 }
 
 /** A signal for a run. */

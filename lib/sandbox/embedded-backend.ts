@@ -13,7 +13,6 @@ import {
   type SchedulerLike,
 } from 'rxjs';
 import { newId } from '../process/new-id.js';
-import type { RunLifecycle } from '../process/process-controls.js';
 import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
 import type {
   AttachRequest,
@@ -125,7 +124,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
 
   exec(request: ExecRequest): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
-      const { id, keep, lifecycle } = request;
+      const { id, keep, lifecycle, paused$ } = request;
       let entry: SandboxEntry<Box>;
       try {
         entry = this.#sandboxes.running(request.sandboxId);
@@ -139,17 +138,17 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
         // Who only attaches has nothing of its own to be closed.
         subscriber.add(lifecycle.closed.bind(lifecycle));
         leave(request.stdin$);
-        runs.attach(id, { lifecycle }).subscribe(subscriber);
+        runs.attach(id, { lifecycle, paused$ }).subscribe(subscriber);
         return;
       }
-      const source = (told: RunLifecycle): Observable<ProcessEvent> =>
-        this.#engine.spawn(box, { ...request, lifecycle: told });
-      runs.start({ id, keep, lifecycle, source }, subscriber);
+      const source = (ties: Pick<ExecRequest, 'lifecycle' | 'paused$'>): Observable<ProcessEvent> =>
+        this.#engine.spawn(box, { ...request, ...ties });
+      runs.start({ id, keep, lifecycle, paused$, source }, subscriber);
     });
   }
 
-  attach({ sandboxId, runId, from, lifecycle }: AttachRequest): Observable<ProcessEvent> {
-    return defer(() => this.#sandboxes.get(sandboxId).runs.attach(runId, { from, lifecycle }));
+  attach({ sandboxId, runId, ...how }: AttachRequest): Observable<ProcessEvent> {
+    return defer(() => this.#sandboxes.get(sandboxId).runs.attach(runId, how));
   }
 
   signal(request: SignalRequest): Observable<never> {

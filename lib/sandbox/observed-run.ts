@@ -10,6 +10,7 @@ import type {
 } from '../process/process-event.js';
 import type { RunLifecycle } from '../process/process-controls.js';
 import { Turns } from '../process/turns.js';
+import { PauseVotes } from './pause-votes.js';
 
 /** What is kept of each stream of a run for those who attach to it. */
 const retainBytes = 1_048_576;
@@ -22,6 +23,8 @@ export interface Observing {
   readonly from?: Offsets | undefined;
   /** To be told that the process runs. */
   readonly lifecycle?: Pick<RunLifecycle, 'started'> | undefined;
+  /** Whether the run is to pause for this observer. */
+  readonly paused$?: Observable<boolean> | undefined;
 }
 
 /**
@@ -33,6 +36,7 @@ export class ObservedRun implements Observer<ProcessEvent> {
   readonly #ended: () => void;
   readonly #log = new OutputLog();
   readonly #turns = new Turns();
+  readonly #pauses = new PauseVotes();
   #observers: Subject<ProcessEvent> | undefined;
   /** Who is to be told of the start. */
   #waiting: Set<() => void> | undefined;
@@ -46,8 +50,15 @@ export class ObservedRun implements Observer<ProcessEvent> {
     this.#ended = ended;
   }
 
-  start(source: Observable<ProcessEvent>): void {
+  /** Whether anybody wants the run to pause. */
+  get paused$(): Observable<boolean> {
+    return this.#pauses.paused$;
+  }
+
+  /** Starts the run, which pauses for its owner as `paused$` says. */
+  start(source: Observable<ProcessEvent>, paused$: Observable<boolean>): void {
     const owner = this.#owner;
+    owner.add(this.#pauses.join(paused$));
     owner.add(() => {
       this.#abandon();
     });
@@ -84,10 +95,12 @@ export class ObservedRun implements Observer<ProcessEvent> {
   }
 
   /** What is kept, from the given offsets on, and then what comes. */
-  observe({ from, lifecycle }: Observing = {}): Observable<ProcessEvent> {
+  observe({ from, lifecycle, paused$ }: Observing = {}): Observable<ProcessEvent> {
     return new Observable((subscriber) => {
       if (lifecycle !== undefined && this.#end === undefined)
         this.#tellStart(lifecycle, subscriber);
+      if (paused$ !== undefined && this.#end === undefined)
+        subscriber.add(this.#pauses.join(paused$));
       this.#log.cursor(from).replay(subscriber);
       if (this.#exit !== undefined) subscriber.next(this.#exit);
       if (this.#end !== undefined) terminate(subscriber, this.#end);

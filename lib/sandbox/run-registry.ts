@@ -2,6 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
 import type { RunLifecycle } from '../process/process-controls.js';
 import type { ProcessEvent } from '../process/process-event.js';
+import type { ExecRequest } from './backend.js';
 import { ObservedRun, type Observing } from './observed-run.js';
 
 /** How many ended runs with an id of the caller's are kept, so that a repeated start finds them. */
@@ -13,8 +14,10 @@ export interface RegisteredRun {
   /** Whether the id may be used again to attach after the run's end. */
   readonly keep: boolean;
   readonly lifecycle: RunLifecycle;
-  /** The cold run, which tells `lifecycle` how it stands. */
-  source(lifecycle: RunLifecycle): Observable<ProcessEvent>;
+  /** Whether its starter wants it to pause. */
+  readonly paused$: Observable<boolean>;
+  /** The cold run, which tells `lifecycle` how it stands, and pauses for whoever observes it. */
+  source(ties: Pick<ExecRequest, 'lifecycle' | 'paused$'>): Observable<ProcessEvent>;
 }
 
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
@@ -24,9 +27,9 @@ export class RunRegistry {
 
   /** Starts a run whose id is not known yet, for the subscriber whose unsubscribing ends it. */
   start(run: RegisteredRun, owner: Subscriber<ProcessEvent>): void {
-    const { id, keep, lifecycle } = run;
+    const { id, keep, lifecycle, paused$ } = run;
     const started = this.#observed(owner, id, keep);
-    const source = run.source({
+    const told: RunLifecycle = {
       started: () => {
         started.started();
         lifecycle.started();
@@ -34,9 +37,9 @@ export class RunRegistry {
       closed: () => {
         lifecycle.closed();
       },
-    });
+    };
     this.#runs.set(id, started);
-    started.start(source);
+    started.start(run.source({ lifecycle: told, paused$: started.paused$ }), paused$);
   }
 
   attach(id: string, how?: Observing): Observable<ProcessEvent> {

@@ -173,7 +173,8 @@ export class Sandbox {
     checkInteger('from.stdout', from.stdout, { min: 0 });
     checkInteger('from.stderr', from.stderr, { min: 0 });
     const controls = new RunControls((signal) => this.#signal(id, signal), noInput);
-    const request = { sandboxId: this.id, runId: id, from, lifecycle: controls };
+    const { paused$ } = controls;
+    const request = { sandboxId: this.id, runId: id, from, lifecycle: controls, paused$ };
     // Who only observes has nothing of its own to be closed.
     const source = this.#backend.attach(request).pipe(finalize(() => controls.closed()));
     return new Process(source, [id], { ...processOptions, id, controls });

@@ -29,6 +29,29 @@ export function flowContract({ describe, it, needs, expect }: ContractSuite): vo
       },
     });
 
+    needs('backpressure', 'makes the process wait for a reader who only attached', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        const run = sandbox.exec(kit.commands.flood, { id: 'flood', retainBytes: 0 });
+        const produced = bytesOf(kit, run);
+        const attached = sandbox.attach('flood', slowly);
+        await next(attached.stdout[Symbol.asyncIterator]());
+        await settled(produced);
+        const before = produced();
+        expect(before < 8_000_000).toEqual(true);
+        // Who leaves lets the run go on.
+        attached.cancel();
+        await eventually('it goes on', () => produced() > before + 1_000_000);
+        run.cancel();
+        await run.closed;
+      },
+      refused: async (kit) => {
+        const process = (await kit.open()).exec(kit.commands.flood, slowly);
+        await next(process.stdout[Symbol.asyncIterator]());
+        return process.result();
+      },
+    });
+
     needs('backpressure', 'gives a slow reader everything before the exit', {
       works: async (kit) => {
         const process = (await kit.open()).exec(kit.commands.count, { highWaterMark: 16_384 });
