@@ -1,5 +1,4 @@
 import {
-  catchError,
   defer,
   NEVER,
   Observable,
@@ -17,6 +16,7 @@ import type { ProcessEvent } from '../process/process-event.js';
 import { stdinFrom, type StdinWrite } from '../process/stdin.js';
 import type { ExecRequest, SandboxBackend } from './backend.js';
 import type { RunOptions } from './exec-options.js';
+import { failInto } from './fail-into.js';
 import type { RunControls } from './run-controls.js';
 
 /** A command for a sandbox, with checked options. */
@@ -111,12 +111,7 @@ function stdinOf(
   failure: Subject<never>,
 ): Observable<StdinWrite> | undefined {
   if (stdin === undefined) return undefined;
-  const stdin$ = defer(() => stdinFrom(stdin)).pipe(
-    catchError((error: unknown) => {
-      failure.error(error);
-      return NEVER;
-    }),
-  );
+  const stdin$ = defer(() => stdinFrom(stdin)).pipe(failInto(failure));
   return new Observable((subscriber) => {
     if (!subscriber.closed) stdin$.subscribe(subscriber);
   });

@@ -58,7 +58,7 @@ export class ObservedRun implements Observer<ProcessEvent> {
   /** Starts the run, which pauses for its owner as `paused$` says. */
   start(source: Observable<ProcessEvent>, paused$: Observable<boolean>): void {
     const owner = this.#owner;
-    owner.add(this.#pauses.join(paused$));
+    const pausing = this.#pauses.join(paused$);
     owner.add(() => {
       this.#abandon();
     });
@@ -68,6 +68,8 @@ export class ObservedRun implements Observer<ProcessEvent> {
       source.subscribe(subscriber);
     });
     linked$.subscribe(this);
+    // Last, so that a paused run is ended and does not go on before.
+    owner.add(pausing);
   }
 
   next(event: ProcessEvent): void {

@@ -1,8 +1,9 @@
-import { defer, map, NEVER, toArray, type Observable } from 'rxjs';
+import { defer, map, NEVER, Subject, takeUntil, toArray, type Observable } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { isStdinSource, stdinFrom, type StdinSource } from '../process/stdin.js';
 import { checkBoolean, requireText, refuse } from '../process/validate.js';
 import type { FileInfo, FileRequest, SandboxBackend } from './backend.js';
+import { failInto } from './fail-into.js';
 
 /**
  * The files of a sandbox, as streams and as single calls. A relative path starts at the sandbox's home.
@@ -56,8 +57,10 @@ export class SandboxFiles {
     const request = this.#request(path);
     if (!isStdinSource(source))
       refuse('source', 'a string, a Uint8Array, or a source of them', source);
-    const data$ = defer(() => stdinFrom(source));
-    return startOperation<void>(this.#backend.files.write({ ...request, data$ }), undefined);
+    const failure: Subject<never> = new Subject();
+    const data$ = defer(() => stdinFrom(source)).pipe(failInto(failure));
+    const written$ = this.#backend.files.write({ ...request, data$ }).pipe(takeUntil(failure));
+    return startOperation<void>(written$, undefined);
   }
 
   /** What a directory holds, by name. */

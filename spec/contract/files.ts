@@ -1,4 +1,4 @@
-import { from, lastValueFrom, toArray } from 'rxjs';
+import { concat, from, lastValueFrom, of, throwError, toArray } from 'rxjs';
 import { failureOf, type ContractSuite, type Kit } from './kit.js';
 import type { SandboxFiles } from '../../lib/index.js';
 
@@ -19,6 +19,15 @@ export function filesContract({ describe, needs, expect }: ContractSuite): void 
       expect(await files.readText('a/b/text')).toEqual('zwölf\n');
       await files.write('a/b/text', 'replaced');
       expect(await files.readText('a/b/text')).toEqual('replaced');
+    });
+
+    files('are not written where their source fails', async (files) => {
+      const broken = new Error('broken');
+      const source = concat(
+        of('part'),
+        throwError(() => broken),
+      );
+      expect((await failureOf(files.write('broken', source))) === broken).toEqual(true);
     });
 
     files('hold any bytes, from any source', async (files, kit) => {

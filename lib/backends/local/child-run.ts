@@ -266,13 +266,7 @@ class ChildRun implements LiveRun {
 
   #tree(): ProcessTree {
     const { mark, isHelper } = this.#launch;
-    const pid = (): number | undefined => this.pid;
-    return {
-      get root() {
-        return pid();
-      },
-      ...{ mark, isHelper, space: this.#report.space },
-    };
+    return { root: () => this.pid, mark, isHelper, space: this.#report.space };
   }
 
   #close(): void {

@@ -1,13 +1,4 @@
-import {
-  catchError,
-  defer,
-  ignoreElements,
-  NEVER,
-  Subject,
-  takeUntil,
-  type MonoTypeOperatorFunction,
-  type Observable,
-} from 'rxjs';
+import { ignoreElements, NEVER, type Observable } from 'rxjs';
 import { SandboxFileError, type FileFailure } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ProcessEvent } from '../../process/process-event.js';
@@ -29,23 +20,16 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
     request: FileRequest & Partial<ExecRequest>,
   ): Observable<Uint8Array> =>
     spawn(box, {
-      ...helperRequest(request),
-      // From the home on and with tools of our own choice, wherever and with whatever the sandbox's commands start.
+      ...helperRequest,
+      ...request,
+      id: newId(),
       cwd: box.home,
-      env: { PATH: toolPath, LC_ALL: 'C' },
       command: ['/bin/sh', '-c', script, 'sh', operand(request.path)],
     }).pipe(checked(request.path));
   return {
     read: (box, request) => run(box, 'exec cat -- "$1"', request),
     write: (box, { data$, ...request }) =>
-      defer(() => {
-        const failure: Subject<never> = new Subject();
-        const stdin$ = data$.pipe(failInto(failure));
-        return run(box, writeScript, { ...request, stdin$ }).pipe(
-          ignoreElements(),
-          takeUntil(failure),
-        );
-      }),
+      run(box, writeScript, { ...request, stdin$: data$ }).pipe(ignoreElements()),
     list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
     remove: (box, { recursive, ...request }) =>
       run(box, recursive ? 'exec rm -r -- "$1"' : 'exec rm -- "$1"', request).pipe(
@@ -53,17 +37,6 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
       ),
   };
 }
-
-/** Tells an error of the data apart from its end, which is what a pipe would make of it. */
-function failInto<T>(failure: Subject<never>): MonoTypeOperatorFunction<T> {
-  return catchError((error: unknown) => {
-    failure.error(error);
-    return NEVER;
-  });
-}
-
-/** The messages are read, so they have to be in the language they are looked for in: see `LC_ALL`. */
-const toolPath = `/usr/local/bin:/usr/bin:/bin:${process.env['PATH'] ?? ''}`;
 
 const writeScript = `
 [ -d "$1" ] && { echo 'Is a directory' >&2; exit 1; }
@@ -78,21 +51,21 @@ function operand(path: string): string {
   return path.startsWith('/') ? path : `./${path}`;
 }
 
-function helperRequest(request: FileRequest & Partial<ExecRequest>): Omit<ExecRequest, 'command'> {
-  return {
-    id: newId(),
-    keep: false,
-    env: {},
-    stderr: 'pipe',
-    paused$: NEVER,
-    size$: NEVER,
-    killSignal: 'SIGKILL',
-    killGraceMs: 0,
-    drainGraceMs: 200,
-    lifecycle: { started: ignore, closed: ignore },
-    ...request,
-  };
-}
+/**
+ * From the home on and with tools of our own choice, wherever and with whatever the sandbox's commands start. The messages
+ * are read, so they have to be in the language that they are looked for in.
+ */
+const helperRequest: Omit<ExecRequest, 'sandboxId' | 'id' | 'command'> = {
+  keep: false,
+  env: { PATH: `/usr/local/bin:/usr/bin:/bin:${process.env['PATH'] ?? ''}`, LC_ALL: 'C' },
+  stderr: 'pipe',
+  paused$: NEVER,
+  size$: NEVER,
+  killSignal: 'SIGKILL',
+  killGraceMs: 0,
+  drainGraceMs: 200,
+  lifecycle: { started: ignore, closed: ignore },
+};
 
 function ignore(): void {
   // A helper's start and end concern nobody.

@@ -11,7 +11,7 @@ const maxRounds = 50;
 /** A run's processes: those below `root`, and those that are in its space or carry its mark, wherever they went. */
 export interface ProcessTree {
   /** The process that was started; undefined as soon as it has ended, because its id may then be another's. */
-  readonly root: number | undefined;
+  root(): number | undefined;
   /** Value of {@link runVariable} in the environment of the run. */
   readonly mark: string;
   /** The run's own cgroup namespace, where it has one. */
@@ -52,8 +52,8 @@ export function endTree(
 }
 
 /** While the one that waits outside the sandbox is there, it may still put the command into it. */
-function mayStillStart({ isHelper, root }: ProcessTree): boolean {
-  return isHelper && root !== undefined;
+function mayStillStart(tree: ProcessTree): boolean {
+  return tree.isHelper && tree.root() !== undefined;
 }
 
 /** Ends every process of a tree now, by SIGKILL; returns those that are still there. */
@@ -77,7 +77,7 @@ function send(pids: readonly number[], signal: string): void {
 }
 
 function membersOf(tree: ProcessTree): readonly number[] {
-  const { root } = tree;
+  const root = tree.root();
   const members = new Set(root === undefined ? [] : descendantsOf(root));
   const mark = `${runVariable}=${tree.mark}\0`;
   const belongs = (pid: number): boolean =>
