@@ -8,7 +8,7 @@ import { connectStdin } from './connect-stdin.js';
 import { DrainClock } from './drain.js';
 import { exitEvent, type Exit } from './exit-event.js';
 import { LaunchReport } from './launch-report.js';
-import { endTree, killAll, type ProcessTree } from './process-tree.js';
+import { childrenOf, endTree, killAll, type ProcessTree } from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { spawnFailure, startFailure } from './start-failure.js';
 import { onlyThese, pipes, terminal, type RunStdio } from './stdio.js';
@@ -36,7 +36,8 @@ const terminalIdleMs = 30;
 export interface LiveRun {
   /** The process that was started, until it has ended. */
   readonly pid: number | undefined;
-  readonly isHelper: boolean;
+  /** The process that the command became, once it has: what comes before it may take a signal in its own way. */
+  readonly command: number | undefined;
   /** Ends its process tree now, without a grace. */
   kill(): void;
 }
@@ -59,7 +60,6 @@ export function runChild(
 }
 
 class ChildRun implements LiveRun {
-  readonly isHelper: boolean;
   readonly #subscriber: Subscriber<ProcessEvent>;
   readonly #request: ExecRequest;
   readonly #launch: Launch;
@@ -72,7 +72,7 @@ class ChildRun implements LiveRun {
   #paused = false;
   #drain: DrainClock | undefined;
   #exit: Exit | undefined;
-  readonly #report = new LaunchReport(() => (this.isHelper ? this.pid : undefined));
+  readonly #report = new LaunchReport(() => (this.#launch.isHelper ? this.pid : undefined));
   /** The end has been told; there is nothing left to kill. */
   #over = false;
 
@@ -80,11 +80,16 @@ class ChildRun implements LiveRun {
     this.#subscriber = subscriber;
     this.#request = request;
     this.#launch = launch;
-    this.isHelper = launch.isHelper;
   }
 
   get pid(): number | undefined {
     return this.#exit === undefined ? this.#child?.pid : undefined;
+  }
+
+  get command(): number | undefined {
+    const { reports, isHelper } = this.#launch;
+    if (this.pid === undefined || (reports && !this.#report.isHandedOver)) return undefined;
+    return isHelper ? childrenOf(this.pid)[0] : this.pid;
   }
 
   start(): void {

@@ -30,7 +30,6 @@ import { openBubblewrapBox } from './bubblewrap-box.js';
 import { runChild, type LiveRun } from './child-run.js';
 import { localFiles } from './files.js';
 import { openPlainBox } from './plain-box.js';
-import { childrenOf } from './process-tree.js';
 import { signalNumber } from './signals.js';
 import { hasTerminals } from './stdio.js';
 
@@ -131,7 +130,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
   signal({ live }: LocalBox, { runId, signal }: SignalRequest): Observable<never> {
     return defer(() => {
       signalNumber(signal);
-      return timer(0, helperPollMs).pipe(
+      return timer(0, launchPollMs).pipe(
         map(() => targetOf(live.get(runId), runId)),
         filter((pid) => pid !== undefined),
         take(1),
@@ -144,8 +143,8 @@ class LocalEngine implements SandboxEngine<LocalBox> {
   }
 }
 
-/** A helper that enters the sandbox takes some milliseconds until the command is its child. */
-const helperPollMs = 5;
+/** What enters the sandbox and looks the command up takes some milliseconds. */
+const launchPollMs = 5;
 
 /** Sends a signal to a process that may have ended meanwhile. */
 function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' | 'signal'>): void {
@@ -156,11 +155,11 @@ function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' 
   }
 }
 
-/** The process that the command became: where a helper waits for it, its child in the sandbox. */
+/** The process that the command became, or undefined as long as it has not. */
 function targetOf(run: LiveRun | undefined, runId: string): number | undefined {
   if (run === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
   if (run.pid === undefined) throw processOver(runId);
-  return run.isHelper ? childrenOf(run.pid)[0] : run.pid;
+  return run.command;
 }
 
 function processOver(runId: string, cause?: unknown): SandboxExecutionError {

@@ -28,6 +28,23 @@ function races(isolation: 'bubblewrap' | 'none'): void {
     await sandbox.delete();
   }, 30_000);
 
+  it('a signal that is sent while the command is being started is sent to the command', async () => {
+    const sandbox = await open();
+    const signalAfter = async (delayMs: number): Promise<string | undefined> => {
+      const run = sandbox.exec(['sleep', '100']);
+      await elapsed(delayMs);
+      await run.kill('SIGTERM');
+      return (await run).signal;
+    };
+    const signals: Set<string | undefined> = new Set();
+    for (let round = 0; round < 100; round++) {
+      const delays = [0, 1, 2, 3, 4, 5];
+      for (const signal of await Promise.all(delays.map(signalAfter))) signals.add(signal);
+    }
+    expect([...signals]).toEqual(['SIGTERM']);
+    await sandbox.delete();
+  }, 60_000);
+
   it('a stopped process can be continued, and tells its exit', async () => {
     const sandbox = await open();
     const run = sandbox.exec(['sh', '-c', 'echo up; kill -STOP $$; exit 7']);
