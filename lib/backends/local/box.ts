@@ -6,8 +6,8 @@ import type { Launch, LiveRun } from './child-run.js';
 export interface LocalBox {
   /** Prefix of the marks that its runs carry. */
   readonly mark: string;
-  /** Runs that are going on, by id. */
-  readonly live: Map<string, LiveRun>;
+  /** Runs of which something may be left, also those that are being ended. */
+  readonly runs: Set<LiveRun>;
   /** Where relative paths of files begin, as the sandbox's processes see it. */
   readonly home: string;
   /** How to start this command. */

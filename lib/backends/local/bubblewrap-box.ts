@@ -158,7 +158,7 @@ function unavailable(said: string, cause?: unknown): SandboxError {
 class BubblewrapBox implements LocalBox {
   readonly mark: string = newId();
   readonly home: string = sandboxHome;
-  readonly live: Map<string, LiveRun> = new Map();
+  readonly runs: Set<LiveRun> = new Set();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly #spec: SandboxSpec;

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
-import { EMPTY, Observable, Subscription, type Subscriber } from 'rxjs';
+import { EMPTY, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { OutputStream, ProcessEvent } from '../../process/process-event.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
@@ -32,34 +32,38 @@ export interface Launch {
 /** From a process's end to the point where its terminal has nothing more to give. */
 const terminalIdleMs = 30;
 
-/** A run that is going on: what a signal is sent to. */
+/** A run of which something may be left: what a signal is sent to. */
 export interface LiveRun {
+  readonly id: string;
   /** The process that was started, until it has ended. */
   readonly pid: number | undefined;
   /** The process that the command became, once it has: what comes before it may take a signal in its own way. */
   readonly command: number | undefined;
   /** Ends its process tree now, without a grace. */
   kill(): void;
+  /** Completes when the process that was started is gone. */
+  readonly ended$: Observable<never>;
 }
 
 /** One run of a command as a child process: cold, drained before its exit is told, ended with its whole tree. */
 export function runChild(
   request: ExecRequest,
   launch: () => Launch,
-  live: Map<string, LiveRun>,
+  runs: Set<LiveRun>,
 ): Observable<ProcessEvent> {
   return new Observable((subscriber) => {
     const run = new ChildRun(subscriber, request, launch());
-    live.set(request.id, run);
+    runs.add(run);
     run.start();
     return () => {
-      live.delete(request.id);
-      run.end();
+      run.end(() => runs.delete(run));
     };
   });
 }
 
 class ChildRun implements LiveRun {
+  readonly #ended: Subject<never> = new Subject();
+  readonly ended$: Observable<never> = this.#ended;
   readonly #subscriber: Subscriber<ProcessEvent>;
   readonly #request: ExecRequest;
   readonly #launch: Launch;
@@ -80,6 +84,10 @@ class ChildRun implements LiveRun {
     this.#subscriber = subscriber;
     this.#request = request;
     this.#launch = launch;
+  }
+
+  get id(): string {
+    return this.#request.id;
   }
 
   get pid(): number | undefined {
@@ -113,14 +121,18 @@ class ChildRun implements LiveRun {
     if (this.#child?.pid !== undefined && !this.#over) killAll(this.#tree());
   }
 
-  /** Releases everything, and ends the process tree where it has not ended by itself. */
-  end(): void {
+  /** Releases everything, and ends the process tree where it has not ended by itself; then nothing is left. */
+  end(closed: () => void): void {
+    const close = (): void => {
+      closed();
+      this.#close();
+    };
     this.#input?.unsubscribe();
     this.#flow.unsubscribe();
     this.#drain?.hold();
     for (const output of this.#outputs) output.destroy();
-    if (this.#over || this.#child?.pid === undefined) this.#close();
-    else this.#endTree();
+    if (this.#over || this.#child?.pid === undefined) close();
+    else this.#endTree(close);
   }
 
   #spawn(): ChildProcess {
@@ -205,6 +217,7 @@ class ChildRun implements LiveRun {
 
   #exited(exit: Exit): void {
     this.#exit = exit;
+    this.#ended.complete();
     this.#input?.unsubscribe();
     this.#staysPaused();
     this.#finishWhenDrained();
@@ -255,17 +268,15 @@ class ChildRun implements LiveRun {
 
   #fail(error: unknown): void {
     this.#over = true;
+    this.#ended.complete();
     this.#subscriber.error(error);
   }
 
-  #endTree(): void {
+  #endTree(done: () => void): void {
     const { killSignal, killGraceMs } = this.#request;
     endTree(this.#tree(), { signal: killSignal, graceMs: killGraceMs }, () => {
-      if (this.#exit === undefined)
-        this.#child?.once('exit', () => {
-          this.#close();
-        });
-      else this.#close();
+      if (this.#exit === undefined) this.#child?.once('exit', done);
+      else done();
     });
   }
 

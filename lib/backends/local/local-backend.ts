@@ -1,4 +1,15 @@
-import { defer, filter, ignoreElements, map, take, tap, timer, type Observable } from 'rxjs';
+import {
+  concat,
+  defer,
+  filter,
+  ignoreElements,
+  map,
+  merge,
+  take,
+  tap,
+  timer,
+  type Observable,
+} from 'rxjs';
 import {
   SandboxExecutionError,
   SandboxNotFoundError,
@@ -119,19 +130,23 @@ class LocalEngine implements SandboxEngine<LocalBox> {
     return died$;
   }
 
-  close({ close$ }: LocalBox): Observable<never> {
-    return close$;
+  close({ close$, runs }: LocalBox): Observable<never> {
+    // What waits outside for a command in the sandbox may go a moment later than the sandbox.
+    return concat(
+      close$,
+      defer(() => merge(...[...runs].map(({ ended$ }) => ended$))),
+    );
   }
 
   spawn(box: LocalBox, request: ExecRequest): Observable<ProcessEvent> {
-    return runChild(request, () => box.launch(request), box.live);
+    return runChild(request, () => box.launch(request), box.runs);
   }
 
-  signal({ live }: LocalBox, { runId, signal }: SignalRequest): Observable<never> {
+  signal({ runs }: LocalBox, { runId, signal }: SignalRequest): Observable<never> {
     return defer(() => {
       signalNumber(signal);
       return timer(0, launchPollMs).pipe(
-        map(() => targetOf(live.get(runId), runId)),
+        map(() => targetOf(runs, runId)),
         filter((pid) => pid !== undefined),
         take(1),
         tap((pid) => {
@@ -156,7 +171,8 @@ function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' 
 }
 
 /** The process that the command became, or undefined as long as it has not. */
-function targetOf(run: LiveRun | undefined, runId: string): number | undefined {
+function targetOf(runs: ReadonlySet<LiveRun>, runId: string): number | undefined {
+  const run = [...runs].find(({ id }) => id === runId);
   if (run === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
   if (run.pid === undefined) throw processOver(runId);
   return run.command;

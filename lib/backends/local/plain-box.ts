@@ -86,7 +86,7 @@ function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {
 class PlainBox implements LocalBox {
   readonly mark: string;
   readonly home: string;
-  readonly live: Map<string, LiveRun> = new Map();
+  readonly runs: Set<LiveRun> = new Set();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly #spec: SandboxSpec;
@@ -108,7 +108,7 @@ class PlainBox implements LocalBox {
     this.died$ = keeper.died$;
     // The keeper finds processes by their marks; those below a run that goes on are found without.
     this.close$ = defer(() => {
-      for (const run of this.live.values()) run.kill();
+      for (const run of this.runs) run.kill();
       return keeper.close$;
     });
   }

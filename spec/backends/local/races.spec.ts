@@ -7,7 +7,7 @@ import { SandboxClient } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
-import { processesWith } from './host.js';
+import { processOf, processesWith, uniqueSeconds } from './host.js';
 
 function races(isolation: 'bubblewrap' | 'none'): void {
   const open = (): ReturnType<SandboxClient['create']> =>
@@ -93,6 +93,19 @@ function races(isolation: 'bubblewrap' | 'none'): void {
 
 describe('without isolation', () => {
   races('none');
+
+  it('delete() ends a run that is being ended, and has hidden', async () => {
+    const sandbox = await new SandboxClient(localBackend({ isolation: 'none' })).create();
+    const seconds = uniqueSeconds();
+    // Its own environment does not carry its mark, so that nothing but its id leads to it.
+    const script = `trap '' TERM; exec env -i sleep "$0"`;
+    const run = sandbox.exec(['sh', '-c', script, seconds], { killGraceMs: 60_000 });
+    await eventually('it sleeps', () => processOf(['sleep', seconds]) !== undefined);
+    run.cancel();
+    await sandbox.delete();
+    expect(processesWith(seconds)).toEqual([]);
+    await run.closed;
+  }, 90_000);
 });
 
 describeWithBubblewrap('with bubblewrap', () => {
@@ -109,6 +122,20 @@ describeWithBubblewrap('with bubblewrap', () => {
     await eventually('nothing is left', () => processesWith(source).length === 0);
     rmSync(source, { recursive: true });
   }, 30_000);
+
+  it('delete() comes back when what waits for the commands is gone too', async () => {
+    const client = new SandboxClient(localBackend());
+    const left: number[] = [];
+    for (let round = 0; round < 30; round++) {
+      const sandbox = await client.create();
+      const seconds = uniqueSeconds();
+      for (let runs = 0; runs < 8; runs++) sandbox.exec(['sleep', seconds]);
+      await eventually('they sleep', () => processesWith(`sleep\0${seconds}`).length >= 16);
+      await sandbox.delete();
+      left.push(...processesWith(seconds));
+    }
+    expect(left).toEqual([]);
+  }, 120_000);
 
   it('leaves nothing inside that leads outside', async () => {
     const sandbox = await new SandboxClient(localBackend()).create();
