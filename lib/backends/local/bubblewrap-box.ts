@@ -106,12 +106,15 @@ function startBubblewrap(
 
 /**
  * Ending the first process of a PID namespace ends all in it before it is itself gone. As long as that is not known, the
- * end of its input is what ends it: `bwrap` killed in the middle of its work would leave it behind.
+ * end of its input is what ends it: `bwrap` killed in the middle of its work would leave it behind. One or the other:
+ * when its input ends, `bwrap` goes before what is in the sandbox.
  */
 function endEverything(child: ChildProcess, init: number | undefined): void {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  child.stdin?.destroy();
-  if (init === undefined) return;
+  if (init === undefined) {
+    child.stdin?.destroy();
+    return;
+  }
   try {
     process.kill(init, 'SIGKILL');
   } catch {
