@@ -90,11 +90,11 @@ describe('the examples of the documentation', () => {
       ({ code }) => !node.test(code) && !code.includes('sandbox-rx/testing'),
     );
     expect(diagnostics(portable, [])).toEqual([]);
-  }, 60_000);
+  });
 
   it('compile in Node', () => {
     expect(diagnostics(examples, ['node'])).toEqual([]);
-  }, 60_000);
+  });
 
   it('are refused where they are wrong', () => {
     const wrong = { name: 'wrong', code: "import { Process } from 'sandbox-rx';\nnew Process(1);" };
@@ -103,5 +103,5 @@ describe('the examples of the documentation', () => {
       expect.stringMatching(/^wrong: Expected 2-3 arguments/),
       expect.stringMatching(/^nodeless: Cannot find name 'Buffer'/),
     ]);
-  }, 60_000);
+  });
 });

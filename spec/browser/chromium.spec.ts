@@ -59,12 +59,12 @@ inChromium(existsSync(executablePath) ? 'in Chromium' : `in Chromium (${missing}
       '/page.js': ['text/javascript', code],
     });
     const { port } = server.address() as AddressInfo;
-    browser = await chromium.launch({ executablePath, args: chromiumArguments });
+    browser = await chromium.launch({ executablePath, args: chromiumArguments, timeout: 0 });
     page = await browser.newPage();
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => complaints.push(message.text()));
     await page.goto(`http://127.0.0.1:${port}/`);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();

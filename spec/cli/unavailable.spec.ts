@@ -1,4 +1,4 @@
-import { expect, it, jest } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describeWithBubblewrap } from '../backends/local/bubblewrap.js';
@@ -13,8 +13,6 @@ function within(machine: readonly string[], program: string, ...args: readonly s
   const { status, stdout, stderr } = spawnSync('bwrap', [...words, ...args], { encoding: 'utf8' });
   return { status, stdout, stderr };
 }
-
-jest.setTimeout(60_000);
 
 describeWithBubblewrap('where sandboxes cannot be had', () => {
   const machines: readonly (readonly [string, readonly string[], RegExp])[] = [

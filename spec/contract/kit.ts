@@ -9,10 +9,10 @@ import {
 import type { ContractSubject, FixturePrograms, TestFramework } from './contract-subject.js';
 
 /** How long a condition may take to come true before the test gives up. */
-const deadlineMs = 10_000;
+const deadlineMs = 60_000;
 const pollMs = 5;
 /** What a test may take: longer than any of its conditions. */
-const testMs = 30_000;
+const testMs = 120_000;
 
 /** What one test works with; it ends with the test. */
 export class Kit {

@@ -18,7 +18,7 @@ describe('the generated code', () => {
   beforeAll(() => {
     fresh = mkdtempSync(join(tmpdir(), 'sandbox-rx-proto-'));
     execFileSync(process.execPath, [join(root, 'spec/support/proto.js'), fresh]);
-  }, 60_000);
+  });
 
   afterAll(() => {
     rmSync(fresh, { recursive: true });

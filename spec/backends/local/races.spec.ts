@@ -26,7 +26,7 @@ function races(isolation: 'bubblewrap' | 'none'): void {
     }
     expect(returncodes).toEqual(Array.from({ length: 8 }, () => 0));
     await sandbox.delete();
-  }, 30_000);
+  });
 
   it('a signal that is sent while the command is being started is sent to the command', async () => {
     const sandbox = await open();
@@ -43,7 +43,7 @@ function races(isolation: 'bubblewrap' | 'none'): void {
     }
     expect([...signals]).toEqual(['SIGTERM']);
     await sandbox.delete();
-  }, 60_000);
+  }, 600_000);
 
   it('a stopped process can be continued, and tells its exit', async () => {
     const sandbox = await open();
@@ -105,7 +105,7 @@ describe('without isolation', () => {
     await sandbox.delete();
     expect(processesWith(seconds)).toEqual([]);
     await run.closed;
-  }, 90_000);
+  });
 });
 
 describeWithBubblewrap('with bubblewrap', () => {
@@ -121,7 +121,7 @@ describeWithBubblewrap('with bubblewrap', () => {
     }
     await eventually('nothing is left', () => processesWith(source).length === 0);
     rmSync(source, { recursive: true });
-  }, 30_000);
+  });
 
   it('delete() comes back when what waits for the commands is gone too', async () => {
     const client = new SandboxClient(localBackend());
@@ -135,7 +135,7 @@ describeWithBubblewrap('with bubblewrap', () => {
       left.push(...processesWith(seconds));
     }
     expect(left).toEqual([]);
-  }, 120_000);
+  });
 
   it('leaves nothing inside that leads outside', async () => {
     const sandbox = await new SandboxClient(localBackend()).create();
