@@ -282,7 +282,7 @@ class ChildRun implements LiveRun {
 
   #tree(): ProcessTree {
     const { mark, isHelper } = this.#launch;
-    return { root: () => this.pid, mark, isHelper, space: this.#report.space };
+    return { root: () => this.pid, mark, isHelper, space: () => this.#report.space };
   }
 
   #close(): void {

@@ -18,25 +18,30 @@ export class LaunchReport {
 
   hear(text: Buffer): void {
     this.said = (this.said + text.toString('latin1')).slice(0, longest);
-    this.#space ??= this.#ownSpace();
+    this.#holdSpace();
   }
 
   get isHandedOver(): boolean {
     return this.said === handedOver;
   }
 
-  /** The cgroup namespace that the run's processes are in, and no others. */
+  /**
+   * The cgroup namespace that the run's processes are in, and no others. Whoever ends the run may do so before what was
+   * told has been heard, so it is looked for here too.
+   */
   get space(): string | undefined {
-    return this.#space?.name;
+    return this.#holdSpace()?.name;
   }
 
   release(): void {
     this.#space?.release();
   }
 
-  #ownSpace(): HeldSpace | undefined {
+  #holdSpace(): HeldSpace | undefined {
+    if (this.#space !== undefined) return this.#space;
     const helper = this.#helper();
     const command = helper === undefined ? undefined : childrenOf(helper)[0];
-    return command === undefined ? undefined : holdSpace(command);
+    if (command !== undefined) this.#space = holdSpace(command);
+    return this.#space;
   }
 }

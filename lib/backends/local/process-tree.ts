@@ -14,8 +14,8 @@ export interface ProcessTree {
   root(): number | undefined;
   /** Value of {@link runVariable} in the environment of the run. */
   readonly mark: string;
-  /** The run's own cgroup namespace, where it has one. */
-  readonly space?: string | undefined;
+  /** The run's own cgroup namespace, where it has one and that is known by now. */
+  space(): string | undefined;
   /** Whether `root` only waits for the command and goes when it goes. */
   readonly isHelper: boolean;
 }
@@ -78,10 +78,11 @@ function send(pids: readonly number[], signal: string): void {
 
 function membersOf(tree: ProcessTree): readonly number[] {
   const root = tree.root();
+  const space = tree.space();
   const members = new Set(root === undefined ? [] : descendantsOf(root));
   const mark = `${runVariable}=${tree.mark}\0`;
   const belongs = (pid: number): boolean =>
-    tree.space === undefined ? environmentOf(pid).includes(mark) : spaceOf(pid) === tree.space;
+    space === undefined ? environmentOf(pid).includes(mark) : spaceOf(pid) === space;
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (pid > 0 && !members.has(pid) && belongs(pid)) members.add(pid);

@@ -19,20 +19,25 @@ function textOf(pid: string, file: 'cmdline' | 'environ' | 'stat'): string {
   }
 }
 
-/** The processes of this machine whose command line or environment holds `word`; zombies are none. */
+/** The processes of this machine whose command line or environment holds `word`; zombies are none, nor who has gone. */
 export function processesWith(word: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => textOf(pid, 'cmdline').includes(word) || textOf(pid, 'environ').includes(word))
-    .filter((pid) => !/\) [ZX] /.test(textOf(pid, 'stat')))
+    .filter((pid) => /\) [^ZX] /.test(textOf(pid, 'stat')))
     .map(Number);
+}
+
+/** The processes whose arguments are exactly these. */
+export function processesOf(command: readonly string[]): number[] {
+  return processesWith(command.at(-1) ?? '').filter(
+    (pid) => textOf(String(pid), 'cmdline') === command.map((word) => `${word}\0`).join(''),
+  );
 }
 
 /** The process whose arguments are exactly these. */
 export function processOf(command: readonly string[]): number | undefined {
-  return processesWith(command.at(-1) ?? '').find(
-    (pid) => textOf(String(pid), 'cmdline') === command.map((word) => `${word}\0`).join(''),
-  );
+  return processesOf(command)[0];
 }
 
 /** The children that this process has now. */

@@ -7,7 +7,7 @@ import { SandboxClient } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
-import { processOf, processesWith, uniqueSeconds } from './host.js';
+import { processesOf, processesWith, processOf, uniqueSeconds } from './host.js';
 
 function races(isolation: 'bubblewrap' | 'none'): void {
   const open = (): ReturnType<SandboxClient['create']> =>
@@ -121,6 +121,20 @@ describeWithBubblewrap('with bubblewrap', () => {
     }
     await eventually('nothing is left', () => processesWith(source).length === 0);
     rmSync(source, { recursive: true });
+  });
+
+  it('cancel() finds what hid before this program heard of the start', async () => {
+    const sandbox = await new SandboxClient(localBackend()).create();
+    const seconds = uniqueSeconds();
+    const script = `trap '' TERM; (env -i setsid sleep "$0" &) ; exec sleep "$0"`;
+    const run = sandbox.exec(['sh', '-c', script, seconds], { killGraceMs: 100 });
+    // Without a turn for others in between, as a busy machine makes it.
+    const end = Date.now() + 60_000;
+    while (processesOf(['sleep', seconds]).length < 2) expect(Date.now()).toBeLessThan(end);
+    run.cancel();
+    await run.closed;
+    expect(processesWith(seconds)).toEqual([]);
+    await sandbox.delete();
   });
 
   it('delete() comes back when what waits for the commands is gone too', async () => {
