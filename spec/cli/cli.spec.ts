@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
 import { root } from '../support/repository.js';
 
@@ -99,6 +100,7 @@ describe('sandbox-rx run', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
     'ends its command and dies of %s itself',
     async (signal) => {
+      const seconds = uniqueSeconds();
       const child = start(
         'run',
         '--isolation',
@@ -106,11 +108,12 @@ describe('sandbox-rx run', () => {
         '--',
         'sh',
         '-c',
-        'echo started; sleep 987654',
+        'echo started; sleep "$0"',
+        seconds,
       );
       child.stdout?.once('data', () => child.kill(signal));
       expect(await ended(child)).toMatchObject({ signal, stdout: 'started\n' });
-      expect(await processesNamed('987654')).toBe('');
+      expect(processesWith(seconds)).toEqual([]);
     },
   );
 
@@ -126,11 +129,12 @@ describe('sandbox-rx run', () => {
   });
 
   it('ends its command when nobody reads any more', async () => {
-    const child = start('run', '--isolation', isolation, '--', 'yes', 'closed-pipe-test');
+    const word = uniqueWord();
+    const child = start('run', '--isolation', isolation, '--', 'yes', word);
     child.stdout?.once('data', () => child.stdout?.destroy());
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(141);
-    expect(await processesNamed('closed-pipe-test')).toBe('');
+    expect(processesWith(word)).toEqual([]);
   });
 
   it('passes on 20 MB of any bytes', async () => {
@@ -235,10 +239,4 @@ function openTerminal(...args: readonly string[]): Terminal {
       });
     }),
   };
-}
-
-/** The processes of this machine with this text in their arguments, without the one that looks. */
-async function processesNamed(text: string): Promise<string> {
-  const { stdout } = await ended(spawn('pgrep', ['-af', text]));
-  return stdout;
 }

@@ -40,6 +40,11 @@ export function processOf(command: readonly string[]): number | undefined {
   return processesOf(command)[0];
 }
 
+/** Whether a process was stopped by a signal. */
+export function isStopped(pid: number): boolean {
+  return textOf(String(pid), 'stat').includes(') T ');
+}
+
 /** The children that this process has now. */
 export function ownChildren(): string[] {
   return readdirSync('/proc/self/task').flatMap((thread) => {

@@ -7,7 +7,7 @@ import { SandboxClient } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
-import { processesOf, processesWith, processOf, uniqueSeconds } from './host.js';
+import { isStopped, processesOf, processesWith, processOf, uniqueSeconds } from './host.js';
 
 function races(isolation: 'bubblewrap' | 'none'): void {
   const open = (): ReturnType<SandboxClient['create']> =>
@@ -47,9 +47,10 @@ function races(isolation: 'bubblewrap' | 'none'): void {
 
   it('a stopped process can be continued, and tells its exit', async () => {
     const sandbox = await open();
-    const run = sandbox.exec(['sh', '-c', 'echo up; kill -STOP $$; exit 7']);
-    await firstValueFrom(run.stdout$);
-    await elapsed(100);
+    const seconds = uniqueSeconds();
+    const command = ['sh', '-c', 'kill -STOP $$; exit 7', seconds];
+    const run = sandbox.exec(command);
+    await eventually('it has stopped', () => processesOf(command).some(isStopped));
     await run.kill('SIGCONT');
     expect(await run).toMatchObject({ returncode: 7 });
     await sandbox.delete();
@@ -71,7 +72,8 @@ function races(isolation: 'bubblewrap' | 'none'): void {
 
   it('a pause lasts when the process ends and leaves its pipes to others', async () => {
     const sandbox = await open();
-    const run = sandbox.exec(['sh', '-c', 'yes & sleep 0.1'], {
+    const command = ['sh', '-c', 'yes & sleep 0.1', uniqueSeconds()];
+    const run = sandbox.exec(command, {
       overflow: 'backpressure',
       retainBytes: 65_536,
     });
@@ -82,7 +84,9 @@ function races(isolation: 'bubblewrap' | 'none'): void {
       },
       error: () => undefined,
     });
-    await elapsed(600);
+    await eventually('it has begun', () => bytes > 0);
+    await eventually('it has ended', () => processesOf(command).length === 0);
+    await elapsed(500);
     // What was on its way when the pause began may come, and one read more.
     expect(bytes).toBeLessThan(1_048_576);
     run.cancel();
@@ -153,8 +157,11 @@ describeWithBubblewrap('with bubblewrap', () => {
 
   it('leaves nothing inside that leads outside', async () => {
     const sandbox = await new SandboxClient(localBackend()).create();
-    const { stdout } = await sandbox.exec(['sh', '-c', 'readlink /proc/2/fd/1 /proc/2/fd/2']);
-    expect(stdout).toBe('/dev/null\n/dev/null\n');
+    // The keeper says that it is ready before it lets go of what it says that on, whose other end is gone by then.
+    await eventually('it has let go', async () => {
+      const { stdout } = await sandbox.exec(['readlink', '/proc/2/fd/1', '/proc/2/fd/2']);
+      return stdout === '/dev/null\n/dev/null\n';
+    });
     await sandbox.delete();
   });
 });
