@@ -37,7 +37,7 @@ export interface FixturePrograms {
   readonly reportTerm: readonly string[];
   /** Writes `hi\n` and exits with 0, leaving a descendant that holds the output open for a minute. */
   readonly heldOutput: readonly string[];
-  /** Exits with 0 at once, leaving a descendant that writes `1\n` to `8\n`, one each 100 ms, and ends. */
+  /** Exits with 0 at once, leaving a descendant that writes `1\n` to `8\n`, one each 400 ms, and ends. */
   readonly lateChild: readonly string[];
   /** Writes the value of the variable `GREETING`, and `\n`. */
   readonly greeting: readonly string[];

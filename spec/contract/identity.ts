@@ -31,7 +31,7 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
         const sandbox = await kit.open();
         const first = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
         const second = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
-        const write = async () => second.stdin?.write('lost\n').result(1000);
+        const write = async () => second.stdin?.write('lost\n');
         expect(await failureOf(write())).toMatchObject({ reason: 'process_over' });
         await second.stdin?.close();
         await first.stdin?.writeline('taken');

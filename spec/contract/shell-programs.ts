@@ -18,7 +18,7 @@ export const shellPrograms: FixturePrograms = {
   ignoreTerm: script('trap "" TERM; echo ready; while :; do sleep 1; done'),
   reportTerm: script('trap "echo bye; exit 5" TERM; echo ready; while :; do sleep 0.02; done'),
   heldOutput: script('sleep 60 & echo hi'),
-  lateChild: script('(for n in 1 2 3 4 5 6 7 8; do sleep 0.1; echo $n; done) & exit 0'),
+  lateChild: script('(for n in 1 2 3 4 5 6 7 8; do sleep 0.4; echo $n; done) & exit 0'),
   greeting: script('echo "$GREETING"'),
   pwd: ['pwd'],
   takeLine: script('read -r line; echo "$line"'),

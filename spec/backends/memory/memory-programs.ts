@@ -42,7 +42,7 @@ export const memoryPrograms: Readonly<Record<Exclude<keyof FixturePrograms, 'abs
     return concat(of(out('ready\n')), bye$);
   },
   heldOutput: [out('hi\n'), { type: 'exit', returncode: 0, outputHeld: true }],
-  lateChild: Array.from({ length: 8 }, (_, index) => [delay(100), out(`${index + 1}\n`)]).flat(),
+  lateChild: Array.from({ length: 8 }, (_, index) => [delay(400), out(`${index + 1}\n`)]).flat(),
   greeting: ({ env }) => [out(`${env['GREETING'] ?? ''}\n`)],
   pwd: ({ cwd }) => {
     if (cwd === '/absent') throw new SandboxExecutionError('bad_cwd', 'no such directory');
