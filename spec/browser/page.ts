@@ -3,11 +3,14 @@ import {
   concat,
   EMPTY,
   finalize,
+  interval,
   lastValueFrom,
   map,
   NEVER,
   Observable,
   of,
+  Subject,
+  takeUntil,
   timer,
   toArray,
 } from 'rxjs';
@@ -61,18 +64,26 @@ const scenarios: Readonly<Record<Scenario, () => Promise<unknown>>> = {
   ndjson: () =>
     lastValueFrom(saying('{"n":1}\n{"n":"ü"}\n', 2).pipe(stdout(), ndjson(), toArray())),
 
-  /** A flood becomes one batch a frame. */
+  /** A flood becomes one batch a frame. It lasts for some frames, however slow they come. */
   async coalesce() {
     let frames = 0;
+    const enough: Subject<void> = new Subject();
     let counting = requestAnimationFrame(function count() {
       frames += 1;
+      if (frames === 10) enough.next();
       counting = requestAnimationFrame(count);
     });
-    const said = Array.from({ length: 400 }, (_, n) => `line ${n}\n`).join('');
-    const process = new Process(saying(said, 24), command);
+    const data = new TextEncoder().encode('one\ntwo\nthree\n');
+    const flood$ = interval(1).pipe(
+      map((n): ProcessEvent => ({ type: 'stdout', data, offset: n * data.length })),
+      takeUntil(enough),
+    );
+    const process = new Process(concat(flood$, of(exit)), command);
     const batches = await lastValueFrom(process.stdout$.pipe(lines(), coalesce(), toArray()));
     cancelAnimationFrame(counting);
-    return { frames, batches: batches.length, lines: batches.flat().length };
+    const { stdoutTotalBytes } = await process;
+    const chunks = stdoutTotalBytes / data.length;
+    return { frames, chunks, batches: batches.length, lines: batches.flat().length };
   },
 
   async result() {

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import { SandboxClient, type Sandbox } from 'sandbox-rx';
 import { exit, memoryBackend, out } from 'sandbox-rx/testing';
+import { eventually } from '../contract/kit.js';
 
 setFlagsFromString('--expose-gc');
 
@@ -18,11 +19,10 @@ describe('a run that is kept for its id', () => {
     const backend = memoryBackend({ programs: { build: [out('built\n'), exit(0)] } });
     const sandbox = await new SandboxClient(backend).create();
     const held = await runOnce(sandbox);
-    for (let turn = 0; turn < 5; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually('it is let go of', () => {
       runInNewContext('gc()');
-    }
-    expect(held.deref()).toBeUndefined();
+      return held.deref() === undefined;
+    });
     expect((await sandbox.attach('build').result()).stdout).toEqual('built\n');
   });
 });
