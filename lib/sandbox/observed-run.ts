@@ -151,7 +151,8 @@ export class ObservedRun implements Observer<ProcessEvent> {
   #abandon(): void {
     // Most runs are over by then, and an error costs a stack trace.
     if (this.#end !== undefined) return;
-    this.#finish({ error: new CancelledError('the run was ended by the one who started it') });
+    if (this.#exit !== undefined) this.#finish('complete');
+    else this.#finish({ error: new CancelledError('the run was ended by the one who started it') });
   }
 
   #finish(end: StreamEnd): void {

@@ -1,4 +1,4 @@
-import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
+import { first, firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { eventually, failureOf, type ContractSuite } from './kit.js';
 
 /** Runs that are found by their ids. */
@@ -73,6 +73,17 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
             code: 'ERR_NOT_FOUND',
           });
         }
+      },
+      refused: async (kit) => (await kit.open()).attach('chosen'),
+    });
+
+    needs('attach', 'finds the end of a run whose starter left when its exit was told', {
+      works: async (kit) => {
+        const sandbox = await kit.open();
+        const run$ = sandbox.exec$(kit.commands.exit3, { id: 'chosen' });
+        const exit = await firstValueFrom(run$.pipe(first(({ type }) => type === 'exit')));
+        const events = lastValueFrom(run$.pipe(kit.untilOver(), toArray()));
+        expect((await events).at(-1)).toEqual(exit);
       },
       refused: async (kit) => (await kit.open()).attach('chosen'),
     });

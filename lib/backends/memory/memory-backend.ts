@@ -153,7 +153,8 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
             record.state = 'failed';
           },
           unsubscribe: () => {
-            record.state = 'cancelled';
+            // Whoever waited for the exit leaves when it is told.
+            if (record.state === 'running') record.state = 'cancelled';
           },
         }),
       );

@@ -1,5 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { catchError, map, mergeMap, NEVER, of, throwError, timer } from 'rxjs';
+import {
+  catchError,
+  first,
+  firstValueFrom,
+  map,
+  mergeMap,
+  NEVER,
+  of,
+  throwError,
+  timer,
+} from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import {
   lines,
@@ -100,6 +110,13 @@ describe('the memory backend on virtual time', () => {
         'exited',
       ]);
     });
+  });
+
+  it('records a run as exited whose observer leaves when the exit is told', async () => {
+    const backend = memoryBackend({ programs });
+    const sandbox = await new SandboxClient(backend).create();
+    await firstValueFrom(sandbox.exec$(['build']).pipe(first(({ type }) => type === 'exit')));
+    expect(backend.runs).toMatchObject([{ state: 'exited' }]);
   });
 
   it('records the sandbox, the variables and the directory of a run', async () => {
