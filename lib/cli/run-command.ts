@@ -3,6 +3,7 @@ import type { OutputStream } from '../process/process-event.js';
 import type { Process } from '../process/process.js';
 import { untilClosedPipe } from './closed-pipe.js';
 import { addSandboxOptions, type SandboxOptions } from './options.js';
+import { copy, write } from './output.js';
 import { inSandbox } from './session.js';
 
 interface RunOptions extends SandboxOptions {
@@ -43,13 +44,9 @@ async function run(command: readonly string[], options: RunOptions): Promise<nev
 /** Both streams to their own; a slow reader of ours makes the command wait. */
 async function passThrough(running: Process<Uint8Array>): Promise<number> {
   return untilClosedPipe(async () => {
-    await Promise.all([copy(running, 'stdout'), copy(running, 'stderr')]);
+    await Promise.all([copy(running.stdout, process.stdout), copy(running.stderr, process.stderr)]);
     return running.wait();
   });
-}
-
-async function copy(running: Process<Uint8Array>, stream: OutputStream): Promise<void> {
-  for await (const bytes of running[stream]) await write(process[stream], bytes);
 }
 
 /** One JSON object a line: text where the bytes are UTF-8, otherwise base64. */
@@ -81,14 +78,4 @@ function content(bytes: Uint8Array, decoder: TextDecoder): { text: string } | { 
 
 function print(event: object): Promise<void> {
   return write(process.stdout, `${JSON.stringify(event)}\n`);
-}
-
-/** Settles when the data was taken, so that nothing piles up here. */
-function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    output.write(data, (error) => {
-      if (error) reject(error);
-      else resolve();
-    });
-  });
 }

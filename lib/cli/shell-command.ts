@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import type { Process } from '../process/process.js';
 import type { WindowSize } from '../process/process-controls.js';
+import type { StreamWriter } from '../process/stream-writer.js';
 import { untilClosedPipe } from './closed-pipe.js';
 import { addSandboxOptions, type SandboxOptions } from './options.js';
+import { copy } from './output.js';
 import { inSandbox } from './session.js';
 
 /** The best shell that the sandbox has. */
@@ -17,13 +19,16 @@ export function addShellCommand(program: Command): void {
 
 async function shell(options: SandboxOptions): Promise<never> {
   const { cwd, env, timeout } = options;
-  return inSandbox(options, {
+  return inSandbox<Uint8Array>(options, {
     start: (sandbox) =>
-      sandbox.shell({
-        command: bestShell,
+      sandbox.exec(bestShell, {
         tty: windowSize(),
+        stdin: true,
         env: { TERM: process.env['TERM'] ?? 'xterm-256color', ...env },
+        encoding: 'buffer',
+        // What was shown is not needed again.
         retainBytes: 0,
+        overflow: 'backpressure',
         ...(cwd !== undefined && { cwd }),
         ...(timeout !== undefined && { timeoutMs: timeout }),
       }),
@@ -32,30 +37,38 @@ async function shell(options: SandboxOptions): Promise<never> {
 }
 
 /** Connects this program's terminal with the shell's. */
-async function converse(running: Process): Promise<number> {
+async function converse(running: Process<Uint8Array>): Promise<number> {
   const { stdin, stdout } = process;
-  const onKeys = (keys: Buffer): void => {
-    // The shell may have ended between two keys.
-    if (running.poll() === null) running.stdin?.write(keys);
-  };
   const onResize = (): void => {
-    if (running.poll() === null) running.resize(windowSize());
+    if (running.state === 'running') running.resize(windowSize());
   };
   if (stdin.isTTY) stdin.setRawMode(true);
-  stdin.on('data', onKeys);
-  stdin.once('end', () => {
-    running.stdin?.close();
-  });
+  if (running.stdin !== null) passKeys(running.stdin);
   stdout.on('resize', onResize);
-  const showing = running.stdout$.subscribe({ next: (text) => stdout.write(text), error: ignore });
   try {
+    await copy(running.stdout, stdout);
     return await running.wait();
   } finally {
-    showing.unsubscribe();
     stdout.off('resize', onResize);
-    stdin.off('data', onKeys);
     if (stdin.isTTY) stdin.setRawMode(false);
   }
+}
+
+/** Hands on what is typed, as fast as the shell takes it, until the shell takes no more. */
+function passKeys(input: StreamWriter): void {
+  const { stdin } = process;
+  const onKeys = (keys: Buffer): void => {
+    stdin.pause();
+    input.write(keys).then(() => stdin.resume(), ignore);
+  };
+  const onEnd = (): void => {
+    input.close();
+  };
+  stdin.on('data', onKeys);
+  stdin.once('end', onEnd);
+  // A terminal that was hung up cannot be read.
+  stdin.once('error', onEnd);
+  input.closed.then(() => stdin.off('data', onKeys), ignore);
 }
 
 function windowSize(): WindowSize {
@@ -64,5 +77,5 @@ function windowSize(): WindowSize {
 }
 
 function ignore(): void {
-  // wait() reports it.
+  // The shell has ended, and wait() reports how.
 }

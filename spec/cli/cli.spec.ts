@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
 import { root } from '../support/repository.js';
@@ -184,6 +185,30 @@ describe('sandbox-rx shell', () => {
     });
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(141);
+  });
+
+  it('loses no byte to a slow reader', async () => {
+    const child = start('shell', '--isolation', isolation);
+    child.stdin?.end('head -c 3000000 /dev/zero | tr "\\0" "\\377"; exit 3\n');
+    let bytes = 0;
+    for await (const chunk of child.stdout ?? []) {
+      bytes += (chunk as Buffer).filter((byte) => byte === 0xff).length;
+      await setTimeout(2);
+    }
+    expect(bytes).toBe(3_000_000);
+  });
+
+  it('takes what is typed after its end for nothing', async () => {
+    const child = start('shell', '--isolation', isolation);
+    child.stdin?.on('error', () => undefined);
+    let typing: NodeJS.Timeout | undefined;
+    child.stdout?.once('data', () => {
+      child.stdin?.write('exit 4\n');
+      typing = setInterval(() => child.stdin?.write('x'), 1);
+    });
+    const { code, stderr } = await ended(child);
+    clearInterval(typing);
+    expect({ code, stderr }).toEqual({ code: 4, stderr: '' });
   });
 
   it('is a terminal that follows the size of ours, and ends with the status of the shell', async () => {
