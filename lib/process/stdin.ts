@@ -54,8 +54,7 @@ export function isStdinSource(source: unknown): source is StdinSource {
 export function stdinFrom(source: StdinSource): Observable<StdinWrite> {
   if (typeof source === 'string' || source instanceof Uint8Array) return stdinFrom([source]);
   if ('getReader' in source) return pulled(() => streamPuller(source));
-  if (Symbol.asyncIterator in source)
-    return pulled(() => iteratorPuller(source[Symbol.asyncIterator]()));
+  if (Symbol.asyncIterator in source) return pulled(() => asyncIteratorPuller(source));
   if (Symbol.iterator in source && !isObservable(source)) {
     return pulled(() => iteratorPuller(source[Symbol.iterator]()));
   }
@@ -94,6 +93,20 @@ function iteratorPuller(iterator: Iterator<StdinData> | AsyncIterator<StdinData>
   };
 }
 
+/** As any other, but for Node's streams: their iterators let go only when the next piece has come, if ever. */
+function asyncIteratorPuller(source: AsyncIterable<StdinData>): Puller {
+  const puller = iteratorPuller(source[Symbol.asyncIterator]());
+  if (!isDestroyable(source)) return puller;
+  const stop = (): void => {
+    source.destroy();
+  };
+  return { ...puller, stop };
+}
+
+function isDestroyable(source: object): source is { destroy(): void } {
+  return 'destroy' in source && typeof source.destroy === 'function';
+}
+
 /** Asks for the next piece when the last one was accepted. */
 function pulled(open: () => Puller): Observable<StdinWrite> {
   return new Observable((subscriber: Subscriber<StdinWrite>) => {
@@ -110,6 +123,7 @@ function pulled(open: () => Puller): Observable<StdinWrite> {
           else push(value);
         },
         (error: unknown) => {
+          if (over) return;
           over = true;
           subscriber.error(error);
         },

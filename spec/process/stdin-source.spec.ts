@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { defer, EMPTY, ignoreElements, map, observable, of, Subject, throwError } from 'rxjs';
 import { SandboxClient, SandboxValidationError, type Sandbox, type StdinSource } from 'sandbox-rx';
@@ -106,6 +107,17 @@ describe('stdin', () => {
     source.next('exit');
     expect((await exited).returncode).toBe(3);
     expect(source.observed).toBe(false);
+  });
+
+  it('of a Node stream is destroyed at the exit, though nothing more comes from it', async () => {
+    const box = await sandbox(({ stdin$ }) => stdin$.pipe(map(() => exit(3))));
+    const exited = new PassThrough();
+    const cancelled = new PassThrough();
+    const run = box.exec(['program'], { stdin: exited });
+    exited.write('x');
+    expect((await run).returncode).toBe(3);
+    box.exec(['program'], { stdin: cancelled }).cancel();
+    expect([exited.destroyed, cancelled.destroyed]).toEqual([true, true]);
   });
 
   it('is pulled only as fast as the process accepts, and is told to stop when the process ends', async () => {
