@@ -1,6 +1,6 @@
 import { defer, map, scan, startWith, toArray, type Observable, type ObservableInput } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import { requireFunction, requireText } from '../process/validate.js';
+import { checkRecord, requireFunction, requireText } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
 import { Sandbox } from './sandbox.js';
 import {
@@ -31,7 +31,9 @@ export class SandboxClient {
   readonly backend: SandboxBackend;
   #sandboxes$: Observable<readonly SandboxInfo[]> | undefined;
 
+  /** @throws {@link SandboxValidationError} at once, for what is no backend. */
   constructor(backend: SandboxBackend) {
+    checkRecord('backend', backend);
     this.backend = backend;
   }
 

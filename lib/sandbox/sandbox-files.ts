@@ -1,7 +1,7 @@
 import { defer, map, NEVER, Subject, takeUntil, toArray, type Observable } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { isStdinSource, stdinFrom, type StdinSource } from '../process/stdin.js';
-import { checkBoolean, requireText, refuse } from '../process/validate.js';
+import { checkBoolean, checkRecord, requireText, refuse } from '../process/validate.js';
 import type { FileInfo, FileRequest, SandboxBackend } from './backend.js';
 import { failInto } from './fail-into.js';
 
@@ -74,6 +74,7 @@ export class SandboxFiles {
 
   /** Removes a file or, with `recursive`, a directory and all in it. */
   remove(path: string, options: { readonly recursive?: boolean } = {}): OperationRef<void> {
+    checkRecord('options', options);
     const { recursive = false } = options;
     checkBoolean('recursive', recursive);
     return startOperation<void>(

@@ -16,6 +16,7 @@ import {
   checkCommand,
   checkInteger,
   checkRecord,
+  refuse,
   requireText,
 } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
@@ -89,6 +90,7 @@ export class Sandbox {
   ): Process<Uint8Array>;
   exec(command: readonly string[], options?: ExecOptions): Process;
   exec(command: readonly string[], options: ExecOptions = {}): Process | Process<Uint8Array> {
+    this.#check(command, options);
     return options.encoding === 'buffer'
       ? this.#start<Uint8Array>(command, options)
       : this.#start<string>(command, options);
@@ -143,6 +145,8 @@ export class Sandbox {
     options: Omit<ExecOptions, 'stdin'> & Pick<RunOptions, 'stdin'> = {},
   ): Observable<ProcessResult> {
     this.#check(command, options);
+    // Nobody could write to it.
+    if (typeof options.stdin === 'boolean') refuse('stdin', 'a source', options.stdin);
     return new Observable((subscriber) => {
       const process = this.#start<string>(command, options);
       process.result$.subscribe(subscriber);
@@ -164,12 +168,15 @@ export class Sandbox {
   /**
    * Observes a run that somebody else started, by its id. Cancelling this handle only stops observing.
    *
+   * @throws {@link SandboxValidationError} at once, for a bad id or option.
    * @throws {@link SandboxNotFoundError} as the run's error, where there is none.
    */
   attach(id: string, options: AttachOptions = {}): Process {
     requireText('id', id);
+    if (id === '') refuse('id', 'not empty', id);
     checkRecord('options', options);
     const { from = {}, ...processOptions } = options;
+    checkRecord('from', from);
     checkInteger('from.stdout', from.stdout, { min: 0 });
     checkInteger('from.stderr', from.stderr, { min: 0 });
     const controls = new RunControls((signal) => this.#signal(id, signal), noInput);
@@ -234,7 +241,6 @@ export class Sandbox {
   }
 
   #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
-    this.#check(command, options);
     const { stdin, ...rest } = options;
     const id = options.id ?? newId();
     const controls = new RunControls((signal) => this.#signal(id, signal), {

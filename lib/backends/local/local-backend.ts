@@ -94,6 +94,7 @@ export function localBackend(options: LocalBackendOptions = {}): SandboxBackend 
 function checkMounts(mounts: readonly Mount[]): void {
   if (!Array.isArray(mounts)) refuse('mounts', 'an array', mounts);
   for (const [index, mount] of (mounts as readonly Mount[]).entries()) {
+    checkRecord(`mounts[${index}]`, mount);
     const { source, target = source, writable } = mount;
     for (const path of [source, target]) {
       requireText(`mounts[${index}]`, path);

@@ -12,7 +12,7 @@ import {
 import { SandboxExecutionError, SandboxNotFoundError } from '../../process/errors/errors.js';
 import type { ProcessEvent } from '../../process/process-event.js';
 import type { StdinWrite } from '../../process/stdin.js';
-import { checkRecord } from '../../process/validate.js';
+import { checkRecord, checkScheduler, refuse } from '../../process/validate.js';
 import type { ExecRequest, SignalRequest } from '../../sandbox/backend.js';
 import { EmbeddedBackend, type SandboxEngine } from '../../sandbox/embedded-backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
@@ -89,6 +89,13 @@ export class MemoryBackend extends EmbeddedBackend<MemoryBox> {
  */
 export function memoryBackend(options: MemoryBackendOptions = {}): MemoryBackend {
   checkRecord('options', options);
+  const { programs = {}, scheduler } = options;
+  checkRecord('programs', programs);
+  for (const [name, program] of Object.entries(programs)) {
+    const isProgram = Array.isArray(program) || typeof program === 'function';
+    if (!isProgram) refuse(`programs.${name}`, 'an array of steps or a function', program);
+  }
+  checkScheduler('scheduler', scheduler);
   return new MemoryBackend(new MemoryEngine(options));
 }
 
