@@ -1,6 +1,6 @@
 import { concat, from, lastValueFrom, of, throwError, toArray } from 'rxjs';
 import { failureOf, type ContractSuite, type Kit } from './kit.js';
-import type { SandboxFiles } from '../../lib/index.js';
+import type { SandboxFileError, SandboxFiles } from '../../lib/index.js';
 
 /** Files in a sandbox. */
 export function filesContract({ describe, needs, expect }: ContractSuite): void {
@@ -73,6 +73,20 @@ export function filesContract({ describe, needs, expect }: ContractSuite): void 
       await files.write('dir/b', '');
       await files.remove('dir', { recursive: true });
       expect(await failureOf(files.list('dir'))).toMatchObject({ reason: 'not_found' });
+    });
+
+    files('are in directories, and in nothing else', async (files) => {
+      await files.write('file', 'text');
+      const failures = {
+        write: await failureOf(files.write('file/below', 'text')),
+        writeDeep: await failureOf(files.write('file/far/below', 'text')),
+        read: await failureOf(files.read('file/below')),
+        list: await failureOf(files.list('file/below')),
+        remove: await failureOf(files.remove('file/below')),
+      };
+      const reasons = Object.values(failures).map((error) => (error as SandboxFileError).reason);
+      expect(reasons).toEqual(reasons.map(() => 'not_directory'));
+      expect(await files.readText('file')).toEqual('text');
     });
 
     files('that cannot be had fail with a reason', async (files) => {

@@ -74,7 +74,8 @@ function ignore(): void {
 const failures: readonly (readonly [RegExp, FileFailure])[] = [
   [/No such file or directory|nonexistent directory/, 'not_found'],
   [/Is a directory/i, 'is_directory'],
-  [/Not a directory/, 'not_directory'],
+  // What `mkdir -p` says of a file in the way.
+  [/Not a directory|File exists/, 'not_directory'],
   [/Permission denied|Read-only file system|Operation not permitted/, 'permission_denied'],
   [/No space left|Disk quota exceeded/, 'no_space'],
 ];

@@ -27,11 +27,20 @@ function absolute(path: string): string {
   return `/${parts.join('/')}`;
 }
 
+/** The same, where no file is in the way. */
+function reached(files: ReadonlyMap<string, MemoryFile>, path: string): string {
+  const whole = absolute(path);
+  for (let end = whole.indexOf('/', 1); end !== -1; end = whole.indexOf('/', end + 1)) {
+    if (files.has(whole.slice(0, end))) throw notDirectory(path);
+  }
+  return whole;
+}
+
 /** The files of a memory sandbox; a directory is where there are files below it. */
 export const memoryFiles: EngineFiles<MemoryBox> = {
   read: ({ files }, { path }) =>
     defer(() => {
-      const file = files.get(absolute(path));
+      const file = files.get(reached(files, path));
       if (file !== undefined) return of(file.data);
       if (isDirectory(files, path))
         throw new SandboxFileError('is_directory', 'is a directory', { path });
@@ -44,22 +53,21 @@ export const memoryFiles: EngineFiles<MemoryBox> = {
       tap((data) => {
         if (isDirectory(files, path))
           throw new SandboxFileError('is_directory', 'is a directory', { path });
-        files.set(absolute(path), { data, modifiedAtMs: now() });
+        files.set(reached(files, path), { data, modifiedAtMs: now() });
       }),
       ignoreElements(),
     ),
 
   list: ({ files }, { path }) =>
     defer(() => {
-      if (files.has(absolute(path)))
-        throw new SandboxFileError('not_directory', 'is not a directory', { path });
+      if (files.has(reached(files, path))) throw notDirectory(path);
       if (!isDirectory(files, path)) throw notFound(path);
       return from(childrenOf(files, path));
     }),
 
   remove: ({ files }, { path, recursive }) =>
     defer(() => {
-      if (files.delete(absolute(path))) return EMPTY;
+      if (files.delete(reached(files, path))) return EMPTY;
       if (!isDirectory(files, path)) throw notFound(path);
       if (!recursive)
         throw new SandboxFileError(
@@ -105,6 +113,10 @@ function childrenOf(files: ReadonlyMap<string, MemoryFile>, path: string): reado
 
 function notFound(path: string): SandboxFileError {
   return new SandboxFileError('not_found', 'no such file or directory', { path });
+}
+
+function notDirectory(path: string): SandboxFileError {
+  return new SandboxFileError('not_directory', 'is not a directory', { path });
 }
 
 /** All that was written, in one piece. */
