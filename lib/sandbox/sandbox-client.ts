@@ -1,8 +1,9 @@
-import { defer, map, scan, startWith, toArray, type Observable, type ObservableInput } from 'rxjs';
+import { map, toArray, type Observable, type ObservableInput } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { checkRecord, requireFunction, requireText } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
 import { Sandbox } from './sandbox.js';
+import { sandboxList } from './sandbox-list.js';
 import {
   checkFilter,
   checkSpec,
@@ -66,21 +67,14 @@ export class SandboxClient {
   }
 
   /**
-   * The sandboxes there are, and the whole list again at each change.
+   * The sandboxes there are, oldest first, and the whole list again at each change.
    *
    * ```text
-   * sandboxes$   a--b--c--     a = [], b = [one], c = [one, two]
+   * sandboxes$   a--b--c--     a = [one], b = [one, two], c = [two]
    * ```
    */
   get sandboxes$(): Observable<readonly SandboxInfo[]> {
-    return (this.#sandboxes$ ??= defer(() => {
-      const known: Map<string, SandboxInfo> = new Map();
-      return this.backend.watch({}).pipe(
-        scan(track, known),
-        startWith(known),
-        map((all) => [...all.values()]),
-      );
-    }));
+    return (this.#sandboxes$ ??= sandboxList(this.backend));
   }
 
   /**
@@ -111,10 +105,4 @@ export class SandboxClient {
     requireFunction('project', project);
     return withSandbox(this.backend, spec, project);
   }
-}
-
-function track(known: Map<string, SandboxInfo>, info: SandboxInfo): Map<string, SandboxInfo> {
-  if (info.status === 'deleted') known.delete(info.id);
-  else known.set(info.id, info);
-  return known;
 }

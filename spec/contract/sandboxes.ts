@@ -88,7 +88,7 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
       await Promise.allSettled([sandbox.delete(), sandbox.delete()]);
       await eventually('the deletion is told', () => seen.includes('after deleted'));
       expect(seen).toEqual(['before running', 'after running', 'after stopped', 'after deleted']);
-      expect(lists.at(0)).toEqual(0);
+      expect(lists.at(0)).toEqual(1);
       expect(lists.at(-1)).toEqual(1);
     });
 
