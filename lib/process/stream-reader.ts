@@ -58,6 +58,8 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
   #droppedBytes = 0;
   /** The call that waits for the stream to grow or to end. */
   #waiting: Answer<IteratorResult<T, undefined>> | undefined;
+  /** The last of the calls that wait for their turn after that one. */
+  #lastQueued: Promise<unknown> | undefined;
 
   /** @internal */
   constructor(source: ReaderSource) {
@@ -150,10 +152,22 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
   }
 
   #next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#waiting !== undefined) {
-      const next = (): Promise<IteratorResult<T, undefined>> => this.#next();
-      return this.#waiting.promise.then(next, next);
-    }
+    const before = this.#lastQueued ?? this.#waiting?.promise;
+    return before === undefined ? this.#answer() : this.#answerAfter(before);
+  }
+
+  /** Calls are answered in the order in which they were made. */
+  #answerAfter(before: Promise<unknown>): Promise<IteratorResult<T, undefined>> {
+    const answer = (): Promise<IteratorResult<T, undefined>> => {
+      if (this.#lastQueued === queued) this.#lastQueued = undefined;
+      return this.#answer();
+    };
+    const queued = before.then(answer, answer);
+    this.#lastQueued = queued;
+    return queued;
+  }
+
+  #answer(): Promise<IteratorResult<T, undefined>> {
     try {
       const result = this.#poll();
       if (result !== undefined) return Promise.resolve(result);

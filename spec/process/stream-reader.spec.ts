@@ -60,6 +60,22 @@ describe('StreamReader', () => {
     expect((await drain(run.process.stdout)).values.join('')).toBe('A\uFFFD');
   });
 
+  it('answers calls that do not wait for each other in their order', async () => {
+    const run = new DrivenRun();
+    const chunks = run.process.stdout[Symbol.asyncIterator]();
+    const calls = [chunks.next(), chunks.next()];
+    run.out('a');
+    run.out('b');
+    calls.push(chunks.next());
+    run.out('c');
+    await calls[0];
+    calls.push(chunks.next());
+    run.out('d');
+    run.exit();
+    const answers = await Promise.all(calls);
+    expect(answers.map(({ value }) => value ?? '').join('')).toBe('abcd');
+  });
+
   it('is closed by leaving the loop, and then ends at once', async () => {
     const run = new DrivenRun();
     run.out('a');
