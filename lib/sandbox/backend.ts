@@ -118,7 +118,10 @@ export interface SandboxBackend {
   get(sandboxId: string): Observable<SandboxInfo>;
   /** Emits the sandboxes there are, oldest first, and completes. */
   list(filter: SandboxFilter): Observable<SandboxInfo>;
-  /** Emits the sandboxes there are, then each one that changes; `status: 'deleted'` is a sandbox's last. */
+  /**
+   * Emits the sandboxes there are, then each one that changes; `status: 'deleted'` is a sandbox's last. One that no longer
+   * matches `filter` is told once more, so that it can be forgotten.
+   */
   watch(filter: SandboxFilter): Observable<SandboxInfo>;
   /** Ends all runs; the sandbox can still be asked for its status and logs. */
   stop(sandboxId: string): Observable<SandboxInfo>;

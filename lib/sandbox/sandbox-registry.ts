@@ -1,4 +1,4 @@
-import { filter, from, Observable, Subject } from 'rxjs';
+import { from, Observable, Subject } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { Turns } from '../process/turns.js';
@@ -84,17 +84,19 @@ export class SandboxRegistry<Box> {
 
   /** Those there are, then each change; one that no longer matches is told once more, so that it can be removed. */
   watch(wanted: SandboxFilter): Observable<SandboxInfo> {
-    const byTag = wanted.tags === undefined ? {} : { tags: wanted.tags };
     return new Observable((subscriber) => {
       const turns = new Turns();
+      const matching: Set<string> = new Set();
       const tell = (info: SandboxInfo): void => {
+        if (matches(info, wanted)) matching.add(info.id);
+        else if (!matching.delete(info.id)) return;
         subscriber.next(info);
+        if (info.status === 'deleted') matching.delete(info.id);
       };
       // A change that is made while the list is told waits for its end.
       turns.take(() => {
-        const changes$ = this.#changes.pipe(filter((info) => matches(info, byTag)));
         subscriber.add(
-          changes$.subscribe({
+          this.#changes.subscribe({
             next: (info) => {
               turns.give(info, { take: tell });
             },
@@ -103,9 +105,7 @@ export class SandboxRegistry<Box> {
             },
           }),
         );
-        for (const info of [...this.#told.values()]) {
-          if (matches(info, wanted)) tell(info);
-        }
+        for (const info of [...this.#told.values()]) tell(info);
       });
     });
   }

@@ -92,6 +92,27 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
       expect(lists.at(-1)).toEqual(1);
     });
 
+    it('are told of to who watches for a status when they come to it and when they leave it', async (kit) => {
+      const watch = (status: SandboxInfo['status']): string[] => {
+        const seen: string[] = [];
+        kit.backend
+          .watch({ status })
+          .pipe(kit.untilOver())
+          .subscribe((info) => seen.push(info.status));
+        return seen;
+      };
+      const [running, stopped, deleted] = [watch('running'), watch('stopped'), watch('deleted')];
+      const sandbox = await kit.open();
+      await sandbox.stop();
+      await sandbox.delete();
+      await eventually('the deletion is told', () => deleted.length > 0);
+      expect([running, stopped, deleted]).toEqual([
+        ['running', 'stopped'],
+        ['stopped', 'deleted'],
+        ['deleted'],
+      ]);
+    });
+
     it('are told of in the same order to all', async (kit) => {
       const sandbox = await kit.open();
       const deleted: Promise<void>[] = [];
