@@ -46,8 +46,9 @@ async function converse(running: Process<Uint8Array>): Promise<number> {
   if (running.stdin !== null) passKeys(running.stdin);
   stdout.on('resize', onResize);
   try {
-    await copy(running.stdout, stdout);
-    return await running.wait();
+    // A run that is killed is over at once, whether or not anybody takes what it wrote.
+    const [status] = await Promise.all([running.wait(), copy(running.stdout, stdout)]);
+    return status;
   } finally {
     stdout.off('resize', onResize);
     if (stdin.isTTY) stdin.setRawMode(false);

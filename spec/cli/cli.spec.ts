@@ -187,6 +187,13 @@ describe('sandbox-rx shell', () => {
     expect(code).toBe(141);
   });
 
+  it('ends at its time limit, though nobody takes what it wrote', async () => {
+    const child = start('shell', '--isolation', isolation, '--timeout', '1s');
+    child.stdin?.write('yes\n');
+    expect(await once(child, 'exit')).toEqual([124, null]);
+    child.stdout?.destroy();
+  });
+
   it('loses no byte to a slow reader', async () => {
     const child = start('shell', '--isolation', isolation);
     child.stdin?.end('head -c 3000000 /dev/zero | tr "\\0" "\\377"; exit 3\n');
