@@ -166,7 +166,8 @@ export class Sandbox {
   }
 
   /**
-   * Observes a run that somebody else started, by its id. Cancelling this handle only stops observing.
+   * Observes a run that somebody else started, by its id. Cancelling this handle only stops observing. Only the starter
+   * knows the argv: this handle's `command` is the id.
    *
    * @throws {@link SandboxValidationError} at once, for a bad id or option.
    * @throws {@link SandboxNotFoundError} as the run's error, where there is none.
