@@ -24,6 +24,7 @@ import type {
   SignalRequest,
 } from './backend.js';
 import { lifetime } from './lifetime.js';
+import { plainRun } from './plain-run.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 import { SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
 
@@ -202,7 +203,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     const end = (change: Partial<SandboxInfo>): void => {
       this.#endByItself(entry, change);
     };
-    this.exec({ ...mainRequest, sandboxId, command }).subscribe({
+    this.exec({ ...plainRun, id: mainRun, keep: true, sandboxId, command }).subscribe({
       next: (event) => {
         if (event.type !== 'exit') return;
         const { returncode } = event;
@@ -244,23 +245,6 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       remove: (request) => defer(() => files.remove(box(request.sandboxId), request)),
     };
   }
-}
-
-const mainRequest: Omit<ExecRequest, 'sandboxId' | 'command'> = {
-  id: mainRun,
-  keep: true,
-  env: {},
-  stderr: 'pipe',
-  paused$: NEVER,
-  size$: NEVER,
-  killSignal: 'SIGTERM',
-  killGraceMs: 2000,
-  drainGraceMs: 200,
-  lifecycle: { started: ignore, closed: ignore },
-};
-
-function ignore(): void {
-  // The main command has no handle; the sandbox's status tells how it stands.
 }
 
 /** Tells a writer that nobody will read; a source is not begun. */

@@ -1,4 +1,5 @@
 import { defer, map, NEVER, Subject, takeUntil, toArray, type Observable } from 'rxjs';
+import { concatBytes } from '../process/bytes.js';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { isStdinSource, stdinFrom, type StdinSource } from '../process/stdin.js';
 import { checkBoolean, checkRecord, requireText, refuse } from '../process/validate.js';
@@ -38,13 +39,13 @@ export class SandboxFiles {
 
   /** The whole contents of a file. */
   read(path: string): OperationRef<Uint8Array> {
-    return startOperation(this.read$(path).pipe(toArray(), map(concatenated)));
+    return startOperation(this.read$(path).pipe(toArray(), map(concatBytes)));
   }
 
   /** The whole contents of a text file in UTF-8. */
   readText(path: string): OperationRef<string> {
     const decoded = (chunks: readonly Uint8Array[]): string =>
-      new TextDecoder().decode(concatenated(chunks));
+      new TextDecoder().decode(concatBytes(chunks));
     return startOperation(this.read$(path).pipe(toArray(), map(decoded)));
   }
 
@@ -88,14 +89,4 @@ export class SandboxFiles {
     if (path === '') refuse('path', 'a path', path);
     return { sandboxId: this.#sandboxId, path };
   }
-}
-
-function concatenated(chunks: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((total, { length }) => total + length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
 }

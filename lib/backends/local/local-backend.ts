@@ -35,11 +35,11 @@ import {
   type SandboxEngine,
 } from '../../sandbox/embedded-backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import { shellFiles } from '../../sandbox/shell-files.js';
 import type { LocalBox } from './box.js';
 import type { Mount } from './bubblewrap-arguments.js';
 import { openBubblewrapBox } from './bubblewrap-box.js';
 import { runChild, type LiveRun } from './child-run.js';
-import { localFiles } from './files.js';
 import { openPlainBox } from './plain-box.js';
 import { signalNumber } from './signals.js';
 import { hasTerminals } from './stdio.js';
@@ -120,7 +120,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       backpressure: true,
       isolation: isolation === 'bubblewrap',
     };
-    this.files = localFiles((box, request) => this.spawn(box, request));
+    this.files = shellFiles((box, request) => this.spawn(box, fromHome(box, request)));
   }
 
   open(_id: string, spec: SandboxSpec): Observable<LocalBox> {
@@ -157,6 +157,12 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       );
     });
   }
+}
+
+/** A command that works on files: it starts at home, and finds its tools where this program finds its own. */
+function fromHome({ home: cwd }: LocalBox, request: ExecRequest): ExecRequest {
+  const path = `${request.env['PATH'] ?? ''}:${process.env['PATH'] ?? ''}`;
+  return { ...request, cwd, env: { ...request.env, PATH: path } };
 }
 
 /** What enters the sandbox and looks the command up takes some milliseconds. */

@@ -1,21 +1,21 @@
-import { ignoreElements, NEVER, type Observable } from 'rxjs';
-import { SandboxFileError, type FileFailure } from '../../process/errors/errors.js';
-import { newId } from '../../process/new-id.js';
-import type { ProcessEvent } from '../../process/process-event.js';
-import type { ExecRequest, FileInfo, FileRequest } from '../../sandbox/backend.js';
-import type { EngineFiles } from '../../sandbox/embedded-backend.js';
-import { staged } from '../../operators/staged.js';
-import type { LocalBox } from './box.js';
-
-type Spawn = (box: LocalBox, request: ExecRequest) => Observable<ProcessEvent>;
+import { ignoreElements, type Observable } from 'rxjs';
+import { staged } from '../operators/staged.js';
+import { SandboxFileError, type FileFailure } from '../process/errors/errors.js';
+import { newId } from '../process/new-id.js';
+import type { ProcessEvent } from '../process/process-event.js';
+import type { ExecRequest, FileInfo, FileRequest } from './backend.js';
+import type { EngineFiles } from './embedded-backend.js';
+import { plainRun } from './plain-run.js';
 
 /**
- * Files are read and written by commands in the sandbox, so that what they may touch, and where a link leads, is what
- * the sandbox itself may and sees.
+ * Files by commands of a POSIX system, so that what they may touch, and where a link leads, is what the sandbox itself
+ * may and sees. `spawn` runs them in the sandbox, from its home on.
  */
-export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
+export function shellFiles<Box>(
+  spawn: (box: Box, request: ExecRequest) => Observable<ProcessEvent>,
+): EngineFiles<Box> {
   const run = (
-    box: LocalBox,
+    box: Box,
     script: string,
     request: FileRequest & Partial<ExecRequest>,
   ): Observable<Uint8Array> =>
@@ -23,7 +23,6 @@ export function localFiles(spawn: Spawn): EngineFiles<LocalBox> {
       ...helperRequest,
       ...request,
       id: newId(),
-      cwd: box.home,
       command: ['/bin/sh', '-c', script, 'sh', operand(request.path)],
     }).pipe(checked(request.path));
   return {
@@ -52,24 +51,15 @@ function operand(path: string): string {
 }
 
 /**
- * From the home on and with tools of our own choice, wherever and with whatever the sandbox's commands start. The messages
- * are read, so they have to be in the language that they are looked for in.
+ * With tools of our own choice, whatever the sandbox's commands start with. The messages are read, so they have to be in
+ * the language that they are looked for in.
  */
-const helperRequest: Omit<ExecRequest, 'sandboxId' | 'id' | 'command'> = {
-  keep: false,
-  env: { PATH: `/usr/local/bin:/usr/bin:/bin:${process.env['PATH'] ?? ''}`, LC_ALL: 'C' },
-  stderr: 'pipe',
-  paused$: NEVER,
-  size$: NEVER,
+const helperRequest: typeof plainRun = {
+  ...plainRun,
+  env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
   killSignal: 'SIGKILL',
   killGraceMs: 0,
-  drainGraceMs: 200,
-  lifecycle: { started: ignore, closed: ignore },
 };
-
-function ignore(): void {
-  // A helper's start and end concern nobody.
-}
 
 const failures: readonly (readonly [RegExp, FileFailure])[] = [
   [/No such file or directory|nonexistent directory/, 'not_found'],
