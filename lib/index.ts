@@ -21,6 +21,8 @@ export {
 } from './process/errors/errors.js';
 export {
   SandboxError,
+  type FieldViolation,
+  type RemoteDetails,
   type SandboxErrorCode,
   type SandboxErrorDetails,
 } from './process/errors/sandbox-error.js';

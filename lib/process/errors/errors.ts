@@ -171,7 +171,13 @@ export class SandboxNotFoundError extends SandboxError {
 
 /** Why an operation on a file failed. */
 export type FileFailure =
-  'not_found' | 'is_directory' | 'not_directory' | 'permission_denied' | 'no_space' | 'failed';
+  | 'not_found'
+  | 'is_directory'
+  | 'not_directory'
+  | 'permission_denied'
+  | 'no_space'
+  | 'too_large'
+  | 'failed';
 
 /** An operation on a file in a sandbox failed; `reason` says why, `path` on what. */
 export class SandboxFileError extends SandboxError {

@@ -9,13 +9,43 @@ export type SandboxErrorCode =
   | 'ERR_NOT_FOUND'
   | 'ERR_NOT_STARTED'
   | 'ERR_OUTPUT_LIMIT'
+  | 'ERR_PERMISSION'
   | 'ERR_PROCESS_OVER'
+  | 'ERR_REMOTE'
+  | 'ERR_REQUEST_TIMEOUT'
+  | 'ERR_RESOURCE_EXHAUSTED'
   | 'ERR_RUN_TIMEOUT'
   | 'ERR_SANDBOX_OVER'
   | 'ERR_STDIN_CLOSED'
   | 'ERR_UNSUPPORTED'
   | 'ERR_VALIDATION'
   | 'ERR_WAIT_TIMEOUT';
+
+/** A field of a request that a server refused, and why. */
+export interface FieldViolation {
+  /** Its name in the request, such as `sandbox.spec.containers[0].image`. */
+  readonly field: string;
+  readonly description: string;
+}
+
+/**
+ * What a server said of an error beside its message, as `google.rpc` has words for it.
+ *
+ * @see {@link https://google.aip.dev/193 | AIP-193, Errors}
+ */
+export interface RemoteDetails {
+  /** The status of the call: 5 is NOT_FOUND, 14 UNAVAILABLE. */
+  readonly grpcCode: number;
+  /** The machine's word for what happened, such as `CWSANDBOX_SANDBOX_NOT_FOUND`. */
+  readonly reason?: string;
+  /** Whose word `reason` is. */
+  readonly domain?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** How long to wait before the same call is made again, in milliseconds. 0 gives no hint. */
+  readonly retryDelayMs?: number;
+  /** The fields that are wrong. */
+  readonly violations?: readonly FieldViolation[];
+}
 
 /** What an error may say about itself beside its message. */
 export interface SandboxErrorDetails {
@@ -27,6 +57,8 @@ export interface SandboxErrorDetails {
   readonly runId?: string;
   /** Whether the same call may succeed when it is made again. Default `false`. */
   readonly retryable?: boolean;
+  /** What the server said of it, where a server did. */
+  readonly remote?: RemoteDetails;
 }
 
 /**
@@ -61,6 +93,8 @@ export class SandboxError extends Error {
   readonly runId: string | undefined;
   /** Whether the same call may succeed when it is made again. */
   readonly retryable: boolean;
+  /** What the server said of it, where a server did. */
+  readonly remote: RemoteDetails | undefined;
 
   constructor(code: SandboxErrorCode, message: string, details: SandboxErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
@@ -68,6 +102,7 @@ export class SandboxError extends Error {
     this.sandboxId = details.sandboxId;
     this.runId = details.runId;
     this.retryable = details.retryable ?? false;
+    this.remote = details.remote;
   }
 }
 

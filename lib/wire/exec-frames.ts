@@ -1,0 +1,96 @@
+import { SandboxExecutionError, type ExecutionFailure } from '../process/errors/errors.js';
+import { SandboxError, type SandboxErrorDetails } from '../process/errors/sandbox-error.js';
+import type { OutputEvent } from '../process/process-event.js';
+import type { ExecRequest } from '../sandbox/backend.js';
+import {
+  ExecStreamOutput_Stream,
+  type ExecStreamError,
+  type ExecStreamInit,
+  type ExecStreamResponse,
+} from './generated/coreweave/sandbox/v1/sandbox.js';
+import { RunOptions } from './generated/sandboxrx/v1/sandboxrx.js';
+
+/** A run as StreamExec takes it. */
+export interface ExecOpening {
+  readonly init: ExecStreamInit;
+  /** What the message has no fields for. */
+  readonly options: RunOptions;
+}
+
+/**
+ * A run as StreamExec takes it. The message has no working directory and cannot join the output streams, so the command
+ * is wrapped in a shell that does both; a host of ours takes it out again.
+ */
+export function execOpeningOf(request: ExecRequest): ExecOpening {
+  const { sandboxId, command, env, tty, cwd = '', id: runId } = request;
+  const joinStderr = request.stderr === 'stdout' && tty === undefined;
+  const wrapping = wrappingOf(cwd, joinStderr);
+  return {
+    init: {
+      ...{ sandboxId, command: [...wrapping, ...command], container: '' },
+      ...{ tty: tty !== undefined, ttyWidth: tty?.cols ?? 0, ttyHeight: tty?.rows ?? 0 },
+      env: { ...env },
+    },
+    options: {
+      ...{ runId, wrappingWords: wrapping.length, cwd, joinStderr },
+      ...{ killSignal: request.killSignal, killGraceMs: request.killGraceMs },
+      drainGraceMs: request.drainGraceMs,
+    },
+  };
+}
+
+function wrappingOf(cwd: string, joinStderr: boolean): readonly string[] {
+  if (cwd === '' && !joinStderr) return [];
+  const enter = cwd === '' ? 'shift' : 'cd -- "$1" && shift';
+  return ['/bin/sh', '-c', `${enter} && exec "$@"${joinStderr ? ' 2>&1' : ''}`, 'sandbox-rx', cwd];
+}
+
+/** What a host does with an opening: the inverse of {@link execOpeningOf}. */
+export function execRequestOf(
+  { command, env, tty, ttyWidth, ttyHeight }: ExecStreamInit,
+  options: RunOptions = RunOptions.create(),
+): Pick<ExecRequest, 'command' | 'env' | 'stderr'> & Partial<Pick<ExecRequest, 'cwd' | 'tty'>> {
+  const { wrappingWords, cwd, joinStderr } = options;
+  return {
+    command: command.slice(wrappingWords),
+    env,
+    stderr: joinStderr ? 'stdout' : 'pipe',
+    ...(cwd !== '' && { cwd }),
+    ...(tty && { tty: { cols: ttyWidth || 80, rows: ttyHeight || 24 } }),
+  };
+}
+
+/** Output as a frame. */
+export function outputFrame({
+  type,
+  data,
+}: Pick<OutputEvent, 'type' | 'data'>): ExecStreamResponse {
+  const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
+  const stream = type === 'stderr' ? STREAM_STDERR : STREAM_STDOUT;
+  return { message: { $case: 'output', value: { stream, data } } };
+}
+
+const startCodes: Readonly<Record<string, ExecutionFailure>> = {
+  COMMAND_NOT_FOUND: 'not_found',
+  COMMAND_NOT_EXECUTABLE: 'not_executable',
+  COMMAND_BAD_CWD: 'bad_cwd',
+  COMMAND_TOO_LARGE: 'too_large',
+  COMMAND_NOT_STARTED: 'not_started',
+};
+
+/** How a command that could not be started is told in its stream: clients of CoreWeave raise their execution error. */
+export function startErrorFrame({ reason, message }: SandboxExecutionError): ExecStreamError {
+  const code = Object.keys(startCodes).find((known) => startCodes[known] === reason);
+  return { code: code ?? 'COMMAND_NOT_STARTED', message };
+}
+
+/** What an error in a stream means. */
+export function errorOfFrame(
+  { code, message }: ExecStreamError,
+  details: SandboxErrorDetails,
+): SandboxError {
+  const reason = startCodes[code];
+  if (reason !== undefined) return new SandboxExecutionError(reason, message, details);
+  const text = message === '' ? 'the run failed on the server' : message;
+  return new SandboxError('ERR_REMOTE', code === '' ? text : `${text} (${code})`, details);
+}

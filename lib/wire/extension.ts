@@ -1,0 +1,19 @@
+/**
+ * What sandbox-rx adds to calls of coreweave.sandbox.v1, by names that others ignore: the messages are those of
+ * `proto/sandboxrx/v1`.
+ */
+export const Extension = {
+  /** Response metadata of every call: the other end is a host of ours. */
+  mark: 'sandboxrx-version',
+  /** Request metadata of CreateSandbox: a `SandboxOptions`. */
+  sandbox: 'sandboxrx-sandbox-bin',
+  /** Request metadata of StreamExec: a `RunOptions`. */
+  run: 'sandboxrx-run-bin',
+  /** Trailing metadata of StreamExec: a `RunEnd`. */
+  end: 'sandboxrx-end-bin',
+  /** Request metadata of Create- and DeleteSandbox: to answer when it is done; after a deletion no record is left. */
+  settle: 'sandboxrx-settle',
+} as const;
+
+/** The value of {@link Extension.mark}. */
+export const extensionVersion = '1';

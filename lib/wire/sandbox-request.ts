@@ -1,0 +1,119 @@
+import type { SandboxLimits, SandboxSpec } from '../sandbox/sandbox-spec.js';
+import {
+  Container,
+  CreateSandboxRequest,
+  NetworkOptions,
+  SandboxSpec as SandboxSpecMessage,
+} from './generated/coreweave/sandbox/v1/sandbox.js';
+import { SandboxOptions } from './generated/sandboxrx/v1/sandboxrx.js';
+
+/** The name of the one container that a sandbox of ours has. */
+const mainContainer = 'main';
+
+/** What keeps a container alive that shall have no main command. */
+const keepAlive = ['/bin/sh', '-c', 'trap "exit 0" TERM INT; sleep infinity & wait'] as const;
+
+/** What a sandbox is asked for by, on the wire. */
+export interface SandboxRequest {
+  readonly request: CreateSandboxRequest;
+  /** What the request itself cannot say. */
+  readonly options: SandboxOptions;
+  /** Whether `options` say something without which the sandbox would not be what was asked for. */
+  readonly needsOptions: boolean;
+}
+
+/** A spec as coreweave.sandbox.v1 takes it. */
+export function sandboxRequestOf(
+  spec: SandboxSpec,
+  { image, requestId }: { readonly image: string; readonly requestId: string },
+): SandboxRequest {
+  const options = optionsOf(spec);
+  const { id, limits: { processes, openFiles, cpuSeconds, homeBytes } = {} } = spec;
+  return {
+    request: CreateSandboxRequest.fromPartial({
+      requestId,
+      sandbox: { spec: specMessageOf(spec, image) },
+    }),
+    options,
+    needsOptions: [id, processes, openFiles, cpuSeconds, homeBytes].some(
+      (value) => value !== undefined,
+    ),
+  };
+}
+
+function specMessageOf(spec: SandboxSpec, image: string): SandboxSpecMessage {
+  const { env = {}, cwd = '', tags = [], lifetimeMs = 0, limits: { memoryBytes } = {} } = spec;
+  const [command = '', ...args] = spec.command ?? keepAlive;
+  return SandboxSpecMessage.fromPartial({
+    containers: [
+      Container.fromPartial({
+        ...{ name: mainContainer, image, command, args },
+        environmentVariables: { ...env },
+        workingDir: cwd,
+        ...(memoryBytes !== undefined && {
+          resourceRequirements: { limits: { memory: String(memoryBytes) } },
+        }),
+      }),
+    ],
+    primaryContainer: mainContainer,
+    tags: [...tags],
+    maxLifetimeSeconds: Math.ceil(lifetimeMs / 1000),
+    network: networkOf(spec),
+  });
+}
+
+function networkOf({ network }: SandboxSpec): NetworkOptions | undefined {
+  if (network === undefined) return undefined;
+  return network === 'none'
+    ? NetworkOptions.fromPartial({ denyEgress: true })
+    : NetworkOptions.fromPartial({ egress: [{ destination: { $case: 'any', value: true } }] });
+}
+
+function optionsOf({ id = '', lifetimeMs = 0, limits = {}, command }: SandboxSpec): SandboxOptions {
+  return {
+    sandboxId: id,
+    lifetimeMs: BigInt(lifetimeMs),
+    memoryBytes: BigInt(limits.memoryBytes ?? 0),
+    processes: BigInt(limits.processes ?? 0),
+    openFiles: BigInt(limits.openFiles ?? 0),
+    cpuSeconds: BigInt(limits.cpuSeconds ?? 0),
+    homeBytes: BigInt(limits.homeBytes ?? 0),
+    noMainCommand: command === undefined,
+  };
+}
+
+/** The spec that a request asks for, as a backend takes it. Its fields are still to be checked. */
+export function specOf(
+  { containers, tags, maxLifetimeSeconds, network }: SandboxSpecMessage,
+  options: SandboxOptions = SandboxOptions.create(),
+): SandboxSpec {
+  const container = containers[0] ?? Container.create();
+  const { command, args, environmentVariables: env, workingDir: cwd } = container;
+  const { sandboxId: id, lifetimeMs, noMainCommand } = options;
+  const hasCommand = !noMainCommand && command !== '';
+  const wantedMs = lifetimeMs === 0n ? maxLifetimeSeconds * 1000 : Number(lifetimeMs);
+  return {
+    env,
+    tags,
+    ...(id !== '' && { id }),
+    ...(hasCommand && { command: [command, ...args] }),
+    ...(cwd !== '' && { cwd }),
+    ...(wantedMs > 0 && { lifetimeMs: wantedMs }),
+    ...networkSpecOf(network),
+    ...limitsOf(options),
+  };
+}
+
+function networkSpecOf(network: NetworkOptions | undefined): Pick<SandboxSpec, 'network'> {
+  if (network?.denyEgress === true) return { network: 'none' };
+  const isOpen = network?.egress.some(({ destination }) => destination?.$case === 'any') === true;
+  return isOpen ? { network: 'host' } : {};
+}
+
+const limitNames = ['memoryBytes', 'processes', 'openFiles', 'cpuSeconds', 'homeBytes'] as const;
+
+function limitsOf(options: SandboxOptions): Pick<SandboxSpec, 'limits'> {
+  const limits: { -readonly [Name in keyof SandboxLimits]: number } = {};
+  for (const name of limitNames) if (options[name] > 0n) limits[name] = Number(options[name]);
+  return Object.keys(limits).length === 0 ? {} : { limits };
+}

@@ -1,0 +1,73 @@
+import type { SandboxInfo, SandboxStatus } from '../sandbox/sandbox-spec.js';
+import {
+  State,
+  type Sandbox,
+  SandboxStatus as StatusMessage,
+} from './generated/coreweave/sandbox/v1/sandbox.js';
+import { fromTimestamp } from './timestamp.js';
+
+/**
+ * What begins the `state_reason` of a sandbox that was stopped. coreweave.sandbox.v1 has one state, COMPLETED, for that
+ * and for the end of the main command.
+ */
+const stoppedPrefix = 'Stopped: ';
+
+/** How a sandbox's status is told: the state, and the reason in words. */
+export function stateOf({
+  status,
+  reason = '',
+  returncode,
+}: SandboxInfo): Pick<StatusMessage, 'state' | 'stateReason'> {
+  switch (status) {
+    case 'running':
+      return { state: State.STATE_RUNNING, stateReason: reason };
+    case 'completed':
+      return { state: State.STATE_COMPLETED, stateReason: reason };
+    case 'failed': {
+      // FAILED is for what could not run at all.
+      const ended = returncode !== undefined;
+      return { state: ended ? State.STATE_COMPLETED : State.STATE_FAILED, stateReason: reason };
+    }
+    case 'stopped':
+    case 'deleted':
+      return { state: State.STATE_COMPLETED, stateReason: `${stoppedPrefix}${reason}` };
+  }
+}
+
+/** What is known of a sandbox, from what the server tells of it. */
+export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
+  const { state, stateReason, exitCode, createTime } = status ?? StatusMessage.create();
+  const wasStopped = stateReason.startsWith(stoppedPrefix);
+  const reason = wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason;
+  return {
+    id: sandboxId,
+    status: wasStopped ? 'stopped' : statusOf(state, exitCode),
+    tags: spec?.tags ?? [],
+    createdAtMs: createTime === undefined ? 0 : Math.floor(fromTimestamp(createTime)),
+    ...(exitCode !== undefined && !wasStopped && { returncode: exitCode }),
+    ...(reason !== '' && { reason }),
+  };
+}
+
+/** What is about to be counts as running: all other states are final. */
+function statusOf(state: State, exitCode: number | undefined): SandboxStatus {
+  if (state === State.STATE_FAILED) return 'failed';
+  if (state === State.STATE_TERMINATED) return 'stopped';
+  if (state !== State.STATE_COMPLETED) return 'running';
+  if (exitCode === undefined) return 'stopped';
+  return exitCode === 0 ? 'completed' : 'failed';
+}
+
+/** Whether a sandbox in this state changes no more. */
+export function isTerminal(state: State): boolean {
+  return (
+    state === State.STATE_COMPLETED ||
+    state === State.STATE_FAILED ||
+    state === State.STATE_TERMINATED
+  );
+}
+
+/** Whether commands can be run in it. */
+export function isReady(state: State): boolean {
+  return state === State.STATE_RUNNING || state === State.STATE_PAUSED;
+}
