@@ -1,2 +1,8 @@
 export type { Mount } from './backends/local/bubblewrap-arguments.js';
 export { localBackend, type LocalBackendOptions } from './backends/local/local-backend.js';
+export {
+  grpcBackend,
+  type ConnectedBackend,
+  type GrpcBackendOptions,
+  type GrpcTls,
+} from './backends/rpc/grpc/grpc-backend.js';

@@ -1,0 +1,278 @@
+import { Observable, Subscription, timer, type Subscriber } from 'rxjs';
+import { ConnectionLostError } from '../../process/errors/errors.js';
+import type { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { ExitEvent, ProcessEvent } from '../../process/process-event.js';
+import type { StdinWrite } from '../../process/stdin.js';
+import type { ExecRequest } from '../../sandbox/backend.js';
+import { errorOfFrame, execOpeningOf } from '../../wire/exec-frames.js';
+import { Extension } from '../../wire/extension.js';
+import {
+  ExecStreamOutput_Stream,
+  type ExecStreamOutput,
+  type ExecStreamRequest,
+  type ExecStreamResponse,
+} from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { RunEnd, RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { endProcess, streamExec } from './methods.js';
+import type { RpcMetadata, RpcStream, RpcTransport, StreamObserver } from './rpc-transport.js';
+
+/** What the host may need beyond the run's own grace until nothing of it is left. */
+const endMarginMs = 10_000;
+
+/** A run over StreamExec: cold; unsubscribing ends it on the server. */
+export function execCall(transport: RpcTransport, request: ExecRequest): Observable<ProcessEvent> {
+  return new Observable((subscriber) => {
+    const call = new ExecCall(transport, request, subscriber);
+    return () => {
+      call.leave();
+    };
+  });
+}
+
+class ExecCall implements StreamObserver<ExecStreamResponse> {
+  readonly #transport: RpcTransport;
+  readonly #request: ExecRequest;
+  readonly #subscriber: Subscriber<ProcessEvent>;
+  readonly #stream: RpcStream<ExecStreamRequest>;
+  readonly #inputs = new Subscription();
+  readonly #offsets = { stdout: 0, stderr: 0 };
+  /** Whether the server is a host of ours; not known before it has answered. */
+  #isOurs: boolean | undefined;
+  #isReady = false;
+  #exit: ExitEvent | undefined;
+  /** The run has ended on the server, or what becomes of it is no longer known here. */
+  #over = false;
+  /** The subscriber has gone. */
+  #isLeft = false;
+  /** Waits for the server's first answer, once the subscriber has gone. */
+  #opening: Subscription | undefined;
+  #closed = false;
+
+  constructor(transport: RpcTransport, request: ExecRequest, subscriber: Subscriber<ProcessEvent>) {
+    this.#transport = transport;
+    this.#request = request;
+    this.#subscriber = subscriber;
+    const { init, options } = execOpeningOf(request);
+    const { sandboxId, id: runId } = request;
+    this.#stream = transport.open(streamExec, this, {
+      metadata: { [Extension.run]: RunOptions.encode(options).finish() },
+      subject: { sandboxId, runId },
+    });
+    this.#stream.send({ message: { $case: 'init', value: init } });
+    this.#connectInputs();
+  }
+
+  opened(metadata: RpcMetadata): void {
+    this.#isOurs = Extension.mark in metadata;
+    if (this.#isLeft) {
+      this.#opening?.unsubscribe();
+      this.#end();
+    }
+  }
+
+  message({ message }: ExecStreamResponse): void {
+    switch (message?.$case) {
+      case 'ready':
+        this.#ready();
+        break;
+      case 'output':
+        this.#output(message.value);
+        break;
+      case 'exit':
+        this.#ready();
+        this.#exit = { type: 'exit', returncode: message.value.exitCode };
+        break;
+      case 'error':
+        this.#over = true;
+        this.#fail(errorOfFrame(message.value, this.#ids()));
+        break;
+      case undefined:
+    }
+  }
+
+  end(trailers: RpcMetadata): void {
+    this.#over = true;
+    const exit = this.#exit;
+    if (exit === undefined) {
+      const text = 'the stream ended without an exit status; the outcome of the run is not known';
+      this.#fail(new ConnectionLostError(text, this.#ids()));
+      return;
+    }
+    this.#settle();
+    this.#subscriber.next({ ...exit, ...detailsOf(trailers[Extension.end]) });
+    this.#subscriber.complete();
+  }
+
+  error(error: SandboxError, wasSent: boolean): void {
+    this.#over = true;
+    const isLost = wasSent && lostCodes.has(error.remote?.grpcCode ?? 0);
+    if (!isLost || (this.#isOurs === undefined && error.remote?.reason !== undefined)) {
+      this.#fail(error);
+    } else if (this.#exit !== undefined) {
+      this.end({});
+    } else {
+      const text = `the connection was lost, and the outcome of the run is not known: ${error.message}`;
+      this.#fail(new ConnectionLostError(text, { cause: error, ...this.#ids() }));
+    }
+  }
+
+  /** The subscriber has gone, or has been told the end. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#inputs.unsubscribe();
+    if (this.#over) {
+      this.#giveUp();
+    } else if (this.#isOurs === undefined) {
+      // The server may be starting it right now.
+      this.#opening = timer(this.#request.killGraceMs + endMarginMs).subscribe({
+        next: () => {
+          this.#giveUp();
+        },
+        error: ignore,
+      });
+    } else {
+      this.#end();
+    }
+  }
+
+  #connectInputs(): void {
+    const { paused$ } = this.#request;
+    const fail = (error: unknown): void => {
+      this.#fail(error);
+    };
+    this.#inputs.add(
+      paused$.subscribe({
+        next: (paused) => {
+          this.#stream.pause(paused);
+        },
+        error: fail,
+      }),
+    );
+    const { stdin$, tty } = this.#request;
+    // A terminal may still be given a new size.
+    if (stdin$ === undefined && tty === undefined) this.#stream.halfClose();
+  }
+
+  /** The process runs: only now may its input be sent. */
+  #ready(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#request.lifecycle.started();
+    if (this.#isLeft || this.#subscriber.closed) return;
+    const { stdin$, size$, tty } = this.#request;
+    if (stdin$ !== undefined) {
+      this.#inputs.add(
+        stdin$.subscribe({
+          next: (write) => {
+            this.#sendInput(write);
+          },
+          error: () => {
+            this.#endInput();
+          },
+          complete: () => {
+            this.#endInput();
+          },
+        }),
+      );
+    }
+    if (tty === undefined) return;
+    if (stdin$ === undefined) this.#endInput();
+    const resize = ({ cols: width, rows: height }: { cols: number; rows: number }): void => {
+      this.#stream.send({ message: { $case: 'resize', value: { width, height } } });
+    };
+    this.#inputs.add(size$.subscribe({ next: resize, error: ignore }));
+  }
+
+  #endInput(): void {
+    this.#stream.send({ message: { $case: 'close', value: {} } });
+    if (this.#request.tty === undefined) this.#stream.halfClose();
+  }
+
+  /** In pieces that every server takes; `accepted` is for the last of them. */
+  #sendInput(write: StdinWrite): void {
+    const { data } = write;
+    const accepted = (): void => {
+      write.accepted();
+    };
+    const last = Math.max(0, Math.ceil(data.length / inputBytes) - 1);
+    for (let piece = 0; piece <= last; piece++) {
+      const value = data.subarray(piece * inputBytes, (piece + 1) * inputBytes);
+      const message = { $case: 'stdin', value } as const;
+      this.#stream.send({ message }, piece === last ? accepted : undefined);
+    }
+  }
+
+  #output({ stream, data }: ExecStreamOutput): void {
+    this.#ready();
+    const type = stream === ExecStreamOutput_Stream.STREAM_STDERR ? 'stderr' : 'stdout';
+    const offset = this.#offsets[type];
+    this.#offsets[type] += data.length;
+    this.#subscriber.next({ type, data, offset });
+  }
+
+  #ids(): Readonly<Record<'sandboxId' | 'runId', string>> {
+    return { sandboxId: this.#request.sandboxId, runId: this.#request.id };
+  }
+
+  #fail(error: unknown): void {
+    this.#settle();
+    this.#subscriber.error(error);
+  }
+
+  /** Its end is known: nobody writes any more. */
+  #settle(): void {
+    this.#inputs.unsubscribe();
+    if (this.#isLeft) this.#close();
+  }
+
+  /** Ends the run on the server. A host of ours says when nothing of it is left; another one is only told. */
+  #end(): void {
+    if (this.#over) return;
+    if (this.#isOurs === false) {
+      this.#giveUp();
+      return;
+    }
+    // What it still writes must not keep it.
+    this.#stream.pause(false);
+    const { sandboxId, id: runId, killGraceMs } = this.#request;
+    const timeoutMs = killGraceMs + endMarginMs;
+    const giveUp = (): void => {
+      this.#giveUp();
+    };
+    this.#transport
+      .call(endProcess, { sandboxId, runId }, { timeoutMs })
+      .subscribe({ complete: giveUp, error: giveUp });
+  }
+
+  #giveUp(): void {
+    this.#stream.cancel();
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#opening?.unsubscribe();
+    this.#request.lifecycle.closed();
+  }
+}
+
+/** As the clients of CoreWeave cut their input. */
+const inputBytes = 65_536;
+
+/** CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL and UNAVAILABLE: of what was going on, the outcome is not known. */
+const lostCodes: ReadonlySet<number> = new Set([1, 2, 4, 13, 14]);
+
+function detailsOf(value: string | Uint8Array | undefined): Partial<ExitEvent> {
+  if (!(value instanceof Uint8Array)) return {};
+  const { signal, oom, outputHeld } = RunEnd.decode(value);
+  return {
+    ...(signal !== '' && { signal }),
+    ...(oom && { oom }),
+    ...(outputHeld && { outputHeld }),
+  };
+}
+
+function ignore(): void {
+  // The run has its own end.
+}

@@ -1,0 +1,145 @@
+import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import { checkInteger, checkRecord, checkText, refuse } from '../../../process/validate.js';
+import type { SandboxBackend } from '../../../sandbox/backend.js';
+import { RpcBackend } from '../rpc-backend.js';
+import type { RpcMetadata } from '../rpc-transport.js';
+import { defaultBaseUrl, readBaseUrl } from './base-url.js';
+import { GrpcTransport } from './grpc-transport.js';
+
+/** Certificates for a connection, as PEM. */
+export interface GrpcTls {
+  /** Whom to trust. Default: the certificate authorities that Node trusts. */
+  readonly rootCertificates?: Uint8Array;
+  /** Who we are, where the server wants to know it (mutual TLS); goes with `clientKey`. */
+  readonly clientCertificate?: Uint8Array;
+  readonly clientKey?: Uint8Array;
+}
+
+/** Options for {@link grpcBackend}. */
+export interface GrpcBackendOptions {
+  /**
+   * `https://host[:port]`, or `http://host[:port]` for HTTP/2 without TLS. Default: the environment variable
+   * `CWSANDBOX_BASE_URL`, or else `https://api.cwsandbox.com`.
+   */
+  readonly url?: string;
+  /**
+   * The bearer token, or a function that is asked for it at each call. Default: the environment variable
+   * `CWSANDBOX_API_KEY`; where that is not set, no token is sent.
+   */
+  readonly token?: string | (() => string);
+  readonly tls?: GrpcTls;
+  /** Sent with each call. Keys are in lower case; a value of bytes needs a key that ends in `-bin`. */
+  readonly metadata?: RpcMetadata;
+  /** The image of sandboxes, for servers that have images. Default `python:3.11`. */
+  readonly image?: string;
+  /** Until when a call must be answered, in milliseconds; runs and logs may take as long as they like. Default 300000. */
+  readonly requestTimeoutMs?: number;
+  /** How long a server that cannot be reached is asked again whether a sandbox is ready, in milliseconds. Default 30000. */
+  readonly retryBudgetMs?: number;
+  /** From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds. Default 1000. */
+  readonly watchIntervalMs?: number;
+  /**
+   * Bytes that the server may send on a stream before they are read: what is in memory at most when a reader is slow,
+   * and, divided by the round trip, the fastest that a stream can be. Default 8388608.
+   */
+  readonly windowBytes?: number;
+}
+
+/** A backend that reaches its sandboxes over a connection. */
+export interface ConnectedBackend extends SandboxBackend {
+  /** Ends what is going on, and lets go of the connection. Sandboxes stay. */
+  close(): void;
+}
+
+/**
+ * Sandboxes of a server that speaks `coreweave.sandbox.v1` over gRPC: CoreWeave Sandbox, or a host of this library.
+ *
+ * The API has no calls to send signals and to attach to runs, so `capabilities` say that these cannot be had.
+ *
+ * @throws {@link SandboxValidationError} at once, for a bad option.
+ *
+ * @example
+ * ```ts
+ * import { SandboxClient } from 'sandbox-rx';
+ * import { grpcBackend } from 'sandbox-rx/node';
+ *
+ * const client = new SandboxClient(grpcBackend({ url: 'http://localhost:50051', token: 'secret' }));
+ * const sandbox = await client.create();
+ * console.log((await sandbox.exec(['uname', '-s'])).stdout);
+ * await sandbox.delete();
+ * ```
+ */
+export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend {
+  checkOptions(options);
+  const { url = process.env['CWSANDBOX_BASE_URL'] ?? defaultBaseUrl, windowBytes = 8_388_608 } =
+    options;
+  const { address, isSecure } = readBaseUrl(url);
+  const transport = new GrpcTransport({
+    address,
+    credentials: credentialsOf(options, isSecure),
+    metadata: metadataOf(options),
+    windowBytes,
+  });
+  const {
+    image = 'python:3.11',
+    requestTimeoutMs = 300_000,
+    retryBudgetMs = 30_000,
+    watchIntervalMs = 1000,
+  } = options;
+  const config = { image, requestTimeoutMs, retryBudgetMs, watchIntervalMs };
+  return Object.assign(new RpcBackend(transport, config), {
+    close: () => {
+      transport.close();
+    },
+  });
+}
+
+function credentialsOf({ tls = {} }: GrpcBackendOptions, isSecure: boolean): ChannelCredentials {
+  if (!isSecure) return credentials.createInsecure();
+  const { rootCertificates, clientKey, clientCertificate } = tls;
+  return credentials.createSsl(
+    bufferOf(rootCertificates),
+    bufferOf(clientKey),
+    bufferOf(clientCertificate),
+  );
+}
+
+function bufferOf(bytes: Uint8Array | undefined): Buffer | null {
+  return bytes === undefined ? null : Buffer.from(bytes);
+}
+
+function metadataOf({ token, metadata = {} }: GrpcBackendOptions): () => RpcMetadata {
+  return () => {
+    const bearer =
+      typeof token === 'function' ? token() : (token ?? process.env['CWSANDBOX_API_KEY']);
+    return bearer === undefined || bearer === ''
+      ? metadata
+      : { authorization: `Bearer ${bearer}`, ...metadata };
+  };
+}
+
+function checkOptions(options: GrpcBackendOptions): void {
+  checkRecord('options', options);
+  const { url, token, tls, metadata, image } = options;
+  checkText('url', url);
+  if (typeof token !== 'function') checkText('token', token);
+  checkText('image', image);
+  if (metadata !== undefined) checkRecord('metadata', metadata);
+  if (tls !== undefined) checkTls(tls, url);
+  checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1 });
+  checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0 });
+  checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10 });
+  checkInteger('windowBytes', options.windowBytes, { min: 65_535, max: 2 ** 31 - 1 });
+}
+
+function checkTls(tls: GrpcTls, url: string | undefined): void {
+  checkRecord('tls', tls);
+  if (url?.startsWith('http:')) refuse('tls', 'left out where the url begins with http://', tls);
+  for (const name of ['rootCertificates', 'clientCertificate', 'clientKey'] as const) {
+    const value = tls[name];
+    if (value !== undefined && !(value instanceof Uint8Array))
+      refuse(`tls.${name}`, 'a Uint8Array of PEM', value);
+  }
+  if ((tls.clientKey === undefined) !== (tls.clientCertificate === undefined))
+    refuse('tls.clientKey', 'given together with tls.clientCertificate', tls.clientKey);
+}

@@ -1,0 +1,267 @@
+import {
+  Channel,
+  Metadata,
+  status as GrpcStatus,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type StatusObject,
+} from '@grpc/grpc-js';
+import { Observable } from 'rxjs';
+import { statusDetailsKey } from '../../../wire/grpc-code.js';
+import { statusToError } from '../../../wire/status-to-error.js';
+import { SandboxError } from '../../../process/errors/sandbox-error.js';
+import type { RpcMethod } from '../rpc-method.js';
+import type {
+  Answer,
+  CallOptions,
+  RpcMetadata,
+  RpcStream,
+  RpcTransport,
+  StreamObserver,
+} from '../rpc-transport.js';
+
+/** A call as the channel makes it: messages are bytes, and each is asked for. */
+type Call = ReturnType<Channel['createCall']>;
+
+/** Both official clients allow as much. */
+const maxMessageBytes = 104_857_600;
+
+/** How a transport reaches its server. */
+export interface GrpcTarget {
+  /** As gRPC names it: `host:port`. */
+  readonly address: string;
+  readonly credentials: ChannelCredentials;
+  /** Sent with each call; asked again for each, so that a token may change. */
+  readonly metadata: () => RpcMetadata;
+  /** Bytes that a stream may be sent before they are read. */
+  readonly windowBytes: number;
+}
+
+/**
+ * Calls over HTTP/2 by `@grpc/grpc-js`.
+ *
+ * It works on the channel's calls, below the library's Node streams: there a message is delivered when it is asked for
+ * and the status when all have been, so a reader may stop wherever it likes and loses nothing.
+ */
+export class GrpcTransport implements RpcTransport {
+  readonly name: string = 'grpc';
+  readonly #channel: Channel;
+  readonly #target: GrpcTarget;
+
+  constructor(target: GrpcTarget) {
+    this.#target = target;
+    const options: ChannelOptions = {
+      'grpc.max_send_message_length': maxMessageBytes,
+      'grpc.max_receive_message_length': maxMessageBytes,
+      // A repeated call would run a command twice; what may be repeated is repeated above.
+      'grpc.enable_retries': 0,
+      'grpc-node.flow_control_window': target.windowBytes,
+    };
+    this.#channel = new Channel(target.address, target.credentials, options);
+  }
+
+  call<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): Observable<Answer<Response>> {
+    return new Observable((subscriber) => {
+      let metadata: RpcMetadata = {};
+      let message: Response | undefined;
+      const stream = this.open(
+        method,
+        {
+          opened: (opened) => (metadata = opened),
+          message: (received) => (message = received),
+          end: () => {
+            if (message === undefined) {
+              const text = 'the server answered nothing';
+              subscriber.error(new SandboxError('ERR_REMOTE', text, options.subject));
+              return;
+            }
+            subscriber.next({ message, metadata });
+            subscriber.complete();
+          },
+          error: (error) => {
+            subscriber.error(error);
+          },
+        },
+        options,
+      );
+      stream.send(request);
+      stream.halfClose();
+      return () => {
+        stream.cancel();
+      };
+    });
+  }
+
+  open<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    observer: StreamObserver<Response>,
+    { metadata = {}, timeoutMs, subject }: CallOptions = {},
+  ): RpcStream<Request> {
+    const deadline = timeoutMs === undefined ? Infinity : Date.now() + timeoutMs;
+    const call = this.#channel.createCall(method.path, deadline, null, null, null);
+    const stream = new GrpcStream(call, method, observer);
+    const wasSent = (): boolean => call.getPeer() !== this.#channel.getTarget();
+    call.start(metadataOf({ ...this.#target.metadata(), ...metadata }), {
+      onReceiveMetadata: (opened) => {
+        stream.opened(opened);
+      },
+      onReceiveMessage: (message: Uint8Array) => {
+        stream.received(message);
+      },
+      onReceiveStatus: (status) => {
+        stream.over(status, subject, wasSent);
+      },
+    });
+    call.startRead();
+    return stream;
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}
+
+/** A message that is to be sent. */
+interface Outgoing {
+  readonly buffer: Buffer;
+  readonly accepted: (() => void) | undefined;
+}
+
+class GrpcStream<Request, Response> implements RpcStream<Request> {
+  readonly #call: Call;
+  readonly #method: RpcMethod<Request, Response>;
+  readonly #observer: StreamObserver<Response>;
+  #paused = false;
+  /** A message has been asked for and has not come. */
+  #asked = true;
+  #over = false;
+  readonly #outgoing: Outgoing[] = [];
+  #isSending = false;
+  #isHalfClosing = false;
+  /** A status that came while nothing was to be told. */
+  #held: (() => void) | undefined;
+
+  constructor(
+    call: Call,
+    method: RpcMethod<Request, Response>,
+    observer: StreamObserver<Response>,
+  ) {
+    this.#call = call;
+    this.#method = method;
+    this.#observer = observer;
+  }
+
+  opened(metadata: Metadata): void {
+    if (!this.#over) this.#observer.opened(plain(metadata));
+  }
+
+  received(message: Uint8Array): void {
+    if (this.#over) return;
+    this.#asked = false;
+    let decoded: Response;
+    try {
+      decoded = this.#method.decode(message);
+    } catch (cause) {
+      this.#fail(new SandboxError('ERR_REMOTE', 'the server sent what is no message', { cause }));
+      return;
+    }
+    this.#observer.message(decoded);
+    this.#ask();
+  }
+
+  over(status: StatusObject, subject: CallOptions['subject'], wasSent: () => boolean): void {
+    if (this.#over) return;
+    const tell = (): void => {
+      this.#over = true;
+      if (status.code === GrpcStatus.OK) this.#observer.end(plain(status.metadata));
+      else this.#observer.error(errorOf(status, subject), wasSent());
+    };
+    if (this.#paused) this.#held = tell;
+    else tell();
+  }
+
+  send(message: Request, accepted?: () => void): void {
+    if (this.#over) return;
+    const bytes = this.#method.encode(message);
+    this.#outgoing.push({
+      buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      accepted,
+    });
+    this.#sendNext();
+  }
+
+  halfClose(): void {
+    this.#isHalfClosing = true;
+    this.#sendNext();
+  }
+
+  /** A call takes one message at a time; given more, it may half-close before the last. */
+  #sendNext(): void {
+    if (this.#isSending || this.#over) return;
+    const next = this.#outgoing.shift();
+    if (next === undefined) {
+      if (this.#isHalfClosing) this.#call.halfClose();
+      return;
+    }
+    this.#isSending = true;
+    const callback = (error?: Error | null): void => {
+      this.#isSending = false;
+      // With an error the call has failed, which its status tells.
+      if (error) return;
+      next.accepted?.();
+      this.#sendNext();
+    };
+    this.#call.sendMessageWithContext({ callback }, next.buffer);
+  }
+
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    if (paused) return;
+    this.#held?.();
+    this.#ask();
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#call.cancelWithStatus(GrpcStatus.CANCELLED, 'cancelled');
+  }
+
+  #ask(): void {
+    if (this.#paused || this.#asked || this.#over) return;
+    this.#asked = true;
+    this.#call.startRead();
+  }
+
+  #fail(error: SandboxError): void {
+    this.cancel();
+    this.#observer.error(error, true);
+  }
+}
+
+function errorOf(
+  { code, details: message, metadata }: StatusObject,
+  subject: CallOptions['subject'],
+): SandboxError {
+  const details = metadata.get(statusDetailsKey)[0];
+  return statusToError(
+    { code, message, details: typeof details === 'string' ? undefined : details },
+    subject,
+  );
+}
+
+function metadataOf(entries: RpcMetadata): Metadata {
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(entries)) {
+    metadata.set(key, typeof value === 'string' ? value : Buffer.from(value));
+  }
+  return metadata;
+}
+
+function plain(metadata: Metadata): RpcMetadata {
+  return metadata.getMap();
+}

@@ -1,0 +1,78 @@
+import {
+  SandboxServiceDefinition,
+  type CreateSandboxRequest,
+  type DeleteSandboxRequest,
+  type DeleteSandboxResponse,
+  type ExecStreamRequest,
+  type ExecStreamResponse,
+  type GetSandboxRequest,
+  type ListSandboxesRequest,
+  type ListSandboxesResponse,
+  type LogEntry,
+  type ReadFileRequest,
+  type ReadFileResponse,
+  type Sandbox,
+  type StreamLogsRequest,
+  type WriteFileRequest,
+  type WriteFileResponse,
+} from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import {
+  FileServiceDefinition,
+  ProcessServiceDefinition,
+  type EndProcessRequest,
+  type EndProcessResponse,
+  type ListFilesRequest,
+  type ListFilesResponse,
+  type RemoveFileRequest,
+  type RemoveFileResponse,
+} from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { rpcMethod, type RpcMethod } from './rpc-method.js';
+
+const { methods: sandbox } = SandboxServiceDefinition;
+const { methods: process } = ProcessServiceDefinition;
+const { methods: file } = FileServiceDefinition;
+
+export const createSandbox: RpcMethod<CreateSandboxRequest, Sandbox> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.createSandbox,
+);
+export const getSandbox: RpcMethod<GetSandboxRequest, Sandbox> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.getSandbox,
+);
+export const listSandboxes: RpcMethod<ListSandboxesRequest, ListSandboxesResponse> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.listSandboxes,
+);
+export const deleteSandbox: RpcMethod<DeleteSandboxRequest, DeleteSandboxResponse> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.deleteSandbox,
+);
+export const streamExec: RpcMethod<ExecStreamRequest, ExecStreamResponse> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.streamExec,
+);
+export const streamLogs: RpcMethod<StreamLogsRequest, LogEntry> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.streamLogs,
+);
+export const readFile: RpcMethod<ReadFileRequest, ReadFileResponse> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.readFile,
+);
+export const writeFile: RpcMethod<WriteFileRequest, WriteFileResponse> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.writeFile,
+);
+export const endProcess: RpcMethod<EndProcessRequest, EndProcessResponse> = rpcMethod(
+  ProcessServiceDefinition,
+  process.endProcess,
+);
+export const listFiles: RpcMethod<ListFilesRequest, ListFilesResponse> = rpcMethod(
+  FileServiceDefinition,
+  file.listFiles,
+);
+export const removeFile: RpcMethod<RemoveFileRequest, RemoveFileResponse> = rpcMethod(
+  FileServiceDefinition,
+  file.removeFile,
+);

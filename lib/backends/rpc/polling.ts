@@ -1,0 +1,37 @@
+import { defer, retry, throwError, timer, type Observable } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+
+/** Delays from one question to the next in milliseconds: short at first, then as CoreWeave's clients wait. */
+export function* pollDelays(): Generator<number, never> {
+  for (let ms = 20; ; ms = Math.min(ms * 1.5, 2000)) yield ms;
+}
+
+/** The least and most that is waited for a server that cannot be reached, and the most that it may ask for. */
+const backoffMs = { least: 200, most: 2000, asked: 10_000 };
+
+/**
+ * Asks again what may succeed when it is asked again, for `budgetMs` from the first failure on. A delay that the server
+ * names is kept; else it grows and is random, so that many clients do not come back at once.
+ */
+export function withRetryBudget<T>(source: Observable<T>, budgetMs: number): Observable<T> {
+  return defer(() => {
+    let failedAt: number | undefined;
+    let previous = backoffMs.least;
+    return source.pipe(
+      retry({
+        resetOnSuccess: true,
+        delay: (error: unknown, count) => {
+          if (count === 1) [failedAt, previous] = [Date.now(), backoffMs.least];
+          const left = budgetMs - (Date.now() - (failedAt ?? 0));
+          if (!(error instanceof SandboxError) || !error.retryable || left <= 0) {
+            return throwError(() => error);
+          }
+          const hint = error.remote?.retryDelayMs ?? 0;
+          const upTo = Math.max(backoffMs.least, Math.min(backoffMs.most, previous * 1.5, left));
+          previous = backoffMs.least + Math.random() * (upTo - backoffMs.least);
+          return timer(hint > 0 ? Math.min(hint, backoffMs.asked, left) : previous);
+        },
+      }),
+    );
+  });
+}

@@ -1,0 +1,260 @@
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  filter,
+  ignoreElements,
+  map,
+  mergeMap,
+  Observable,
+  of,
+  tap,
+  throwError,
+  toArray,
+} from 'rxjs';
+import { SandboxNotFoundError, UnsupportedError } from '../../process/errors/errors.js';
+import { newId } from '../../process/new-id.js';
+import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
+import type {
+  BackendFiles,
+  Capabilities,
+  ExecRequest,
+  LogsRequest,
+  SandboxBackend,
+} from '../../sandbox/backend.js';
+import {
+  matches,
+  type SandboxFilter,
+  type SandboxInfo,
+  type SandboxSpec,
+} from '../../sandbox/sandbox-spec.js';
+import { Extension } from '../../wire/extension.js';
+import { State, type Sandbox } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { SandboxOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { sandboxRequestOf } from '../../wire/sandbox-request.js';
+import { infoOf, isReady, isTerminal } from '../../wire/sandbox-state.js';
+import { execCall } from './exec-call.js';
+import { Recently } from './recently.js';
+import { rpcFiles } from './rpc-files.js';
+import { streamedLogs } from './streamed-logs.js';
+import type { RpcTransport } from './rpc-transport.js';
+import { SandboxCalls } from './sandbox-calls.js';
+import { SandboxWatch } from './sandbox-watch.js';
+
+/** How an rpc backend behaves, on any transport. */
+export interface RpcBackendConfig {
+  /** The image of sandboxes. */
+  readonly image: string;
+  /** Until which a call has to be answered. */
+  readonly requestTimeoutMs: number;
+  /** How long a server that cannot be reached is asked again how a sandbox stands. */
+  readonly retryBudgetMs: number;
+  /** From one look at all sandboxes to the next, as long as somebody watches them. */
+  readonly watchIntervalMs: number;
+}
+
+/** How long the main command of a sandbox that is stopped may take to end itself. */
+const stopGraceSeconds = 10;
+/** Sandboxes of a server that speaks coreweave.sandbox.v1. */
+export class RpcBackend implements SandboxBackend {
+  readonly name: string;
+  readonly capabilities: Capabilities = {
+    tty: true,
+    signals: false,
+    attach: false,
+    files: true,
+    backpressure: true,
+    isolation: true,
+  };
+  readonly files: BackendFiles;
+  readonly #transport: RpcTransport;
+  readonly #calls: SandboxCalls;
+  readonly #image: string;
+  readonly #watch: SandboxWatch;
+  /** Deleted by this client. The server may keep telling of them. */
+  readonly #deleted = new Recently();
+
+  constructor(transport: RpcTransport, config: RpcBackendConfig) {
+    this.name = transport.name;
+    this.#transport = transport;
+    this.#calls = new SandboxCalls(transport, config);
+    this.#image = config.image;
+    this.#watch = new SandboxWatch(this.list({}), config.watchIntervalMs);
+    this.files = rpcFiles(transport, {
+      timeoutMs: config.requestTimeoutMs,
+      exec$: (request) => this.exec(request),
+    });
+  }
+
+  create(spec: SandboxSpec): Observable<SandboxInfo> {
+    return new Observable((subscriber) => {
+      let id: string | undefined;
+      let isDone = false;
+      const undo = (): void => {
+        if (id !== undefined && !isDone) this.delete(id).subscribe({ error: ignore });
+      };
+      const creating = this.#create(spec, (created) => {
+        id = created;
+        // Unsubscribed while the server was making it.
+        if (subscriber.closed) undo();
+      }).subscribe({
+        next: (info) => {
+          if (subscriber.closed) return;
+          isDone = true;
+          this.#watch.learn(info);
+          subscriber.next(info);
+          subscriber.complete();
+        },
+        error: (error: unknown) => {
+          isDone = true;
+          subscriber.error(error);
+        },
+      });
+      return () => {
+        if (isDone || id !== undefined) creating.unsubscribe();
+        undo();
+      };
+    });
+  }
+
+  get(sandboxId: string): Observable<SandboxInfo> {
+    return defer(() =>
+      this.#deleted.has(sandboxId)
+        ? throwError(() => notFound(sandboxId))
+        : this.#learned(this.#calls.get(sandboxId)),
+    );
+  }
+
+  list(wanted: SandboxFilter): Observable<SandboxInfo> {
+    return this.#calls.list(wanted.tags ?? []).pipe(
+      map(infoOf),
+      filter((info) => matches(info, wanted) && !this.#deleted.has(info.id)),
+      toArray(),
+      // A server may list them in any order.
+      concatMap((infos) => infos.sort((a, b) => a.createdAtMs - b.createdAtMs)),
+    );
+  }
+
+  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
+    return this.#watch.watch(wanted);
+  }
+
+  stop(sandboxId: string): Observable<SandboxInfo> {
+    return concat(
+      this.#calls.end(sandboxId, { graceSeconds: stopGraceSeconds }),
+      this.#learned(this.#calls.poll(sandboxId, isTerminal)),
+    );
+  }
+
+  delete(sandboxId: string): Observable<never> {
+    return defer(() => {
+      if (this.#deleted.has(sandboxId)) return throwError(() => notFound(sandboxId));
+      return concat(
+        this.#calls.end(sandboxId, { graceSeconds: 0, metadata: { [Extension.settle]: 'delete' } }),
+        this.#calls.poll(sandboxId, isTerminal).pipe(
+          catchError((error: unknown) =>
+            error instanceof SandboxNotFoundError ? EMPTY : throwError(() => error),
+          ),
+          ignoreElements(),
+        ),
+        defer(() => {
+          this.#deleted.add(sandboxId);
+          this.#watch.forget(sandboxId);
+          return EMPTY;
+        }),
+      );
+    });
+  }
+
+  exec(request: ExecRequest): Observable<ProcessEvent> {
+    const { sandboxId, id: runId, keep, lifecycle } = request;
+    return defer(() => {
+      const error = this.#deleted.has(sandboxId)
+        ? notFound(sandboxId)
+        : keep && new UnsupportedError('attach', oneRunOnly, { sandboxId, runId });
+      if (!error) return execCall(this.#transport, request);
+      return refused(error, lifecycle);
+    });
+  }
+
+  attach(): Observable<never> {
+    return unsupported('attach', 'the server has no call to observe a run that somebody started');
+  }
+
+  signal(): Observable<never> {
+    return unsupported('signals', 'the server has no call to send a signal; cancel() ends a run');
+  }
+
+  logs(request: LogsRequest): Observable<OutputEvent> {
+    return streamedLogs(this.#transport, request);
+  }
+
+  #learned(sandbox$: Observable<Sandbox>): Observable<SandboxInfo> {
+    return sandbox$.pipe(
+      map(infoOf),
+      tap((info) => {
+        this.#watch.learn(info);
+      }),
+    );
+  }
+
+  /** Asks for it and waits until it is ready; `created` is told its id as soon as there is one. */
+  #create(spec: SandboxSpec, created: (id: string) => void): Observable<SandboxInfo> {
+    return defer(() => {
+      const { request, options, needsOptions } = sandboxRequestOf(spec, {
+        image: this.#image,
+        requestId: newId(),
+      });
+      const metadata = {
+        [Extension.sandbox]: SandboxOptions.encode(options).finish(),
+        [Extension.settle]: 'create',
+      };
+      return this.#calls.create(request, metadata).pipe(
+        mergeMap(({ message, metadata: answered }) => {
+          const { sandboxId, status } = message;
+          created(sandboxId);
+          if (needsOptions && !(Extension.mark in answered)) return this.#undone(sandboxId);
+          return isReady(status?.state ?? State.STATE_UNSPECIFIED)
+            ? of(message)
+            : this.#calls.poll(sandboxId, (state) => isReady(state) || isTerminal(state));
+        }),
+        map(infoOf),
+      );
+    });
+  }
+
+  #undone(sandboxId: string): Observable<never> {
+    return concat(
+      this.delete(sandboxId),
+      unsupported(
+        'sandboxOptions',
+        'the server cannot choose an id or limit processes, files, CPU time or the home of a sandbox; leave them out',
+      ),
+    );
+  }
+}
+
+const oneRunOnly =
+  'the server cannot tell whether a run with this id was started before; leave the id out';
+
+function unsupported(capability: string, message: string): Observable<never> {
+  return throwError(() => new UnsupportedError(capability, message));
+}
+
+function notFound(sandboxId: string): SandboxNotFoundError {
+  return new SandboxNotFoundError(`there is no sandbox ${sandboxId}`, { sandboxId });
+}
+
+/** A run of which nothing is ever started. */
+function refused(error: unknown, lifecycle: ExecRequest['lifecycle']): Observable<never> {
+  return new Observable((subscriber) => {
+    subscriber.error(error);
+    lifecycle.closed();
+  });
+}
+
+function ignore(): void {
+  // Whoever asked for it has gone.
+}

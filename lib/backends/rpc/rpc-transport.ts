@@ -1,0 +1,65 @@
+import type { Observable } from 'rxjs';
+import type { CallSubject } from '../../wire/status-to-error.js';
+import type { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { RpcMethod } from './rpc-method.js';
+
+/** What goes beside a message: keys in lower case; those that end in `-bin` have bytes. */
+export type RpcMetadata = Readonly<Record<string, string | Uint8Array>>;
+
+/** How a call is made. */
+export interface CallOptions {
+  readonly metadata?: RpcMetadata;
+  /** The call fails when it takes longer, in milliseconds. Default: for ever. */
+  readonly timeoutMs?: number;
+  /** What the call is about, for its error. */
+  readonly subject?: CallSubject;
+}
+
+/** The answer to a unary call. */
+export interface Answer<Response> {
+  readonly message: Response;
+  /** What came before it. */
+  readonly metadata: RpcMetadata;
+}
+
+/** Who is told of a stream. Nothing is told while it is paused, nor after `end` or `error`. */
+export interface StreamObserver<Response> {
+  opened(metadata: RpcMetadata): void;
+  message(message: Response): void;
+  /** All messages have been told, and the call succeeded. */
+  end(trailers: RpcMetadata): void;
+  /** `wasSent`: the server may have got the call. */
+  error(error: SandboxError, wasSent: boolean): void;
+}
+
+/** A stream that is open. */
+export interface RpcStream<Request> {
+  /** Sends a message; `accepted` is called when there is room for more and `message` is no longer needed. */
+  send(message: Request, accepted?: () => void): void;
+  /** Nothing more will be sent. */
+  halfClose(): void;
+  /** Stops reading, or goes on: what the server sends meanwhile fills the connection's window and then waits there. */
+  pause(paused: boolean): void;
+  /** Gives the call up. The observer is told nothing more. */
+  cancel(): void;
+}
+
+/** What carries calls to a server. The adapter above is the same for all of them. */
+export interface RpcTransport {
+  /** A word for messages, such as `grpc`. */
+  readonly name: string;
+  /** A cold call: unsubscribing cancels it. */
+  call<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options?: CallOptions,
+  ): Observable<Answer<Response>>;
+  /** Opens a stream now. */
+  open<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    observer: StreamObserver<Response>,
+    options?: CallOptions,
+  ): RpcStream<Request>;
+  /** Ends all calls and lets go of the connection. */
+  close(): void;
+}

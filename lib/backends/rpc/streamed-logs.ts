@@ -1,0 +1,113 @@
+import { Observable, retry, throwError, timer } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { OutputEvent } from '../../process/process-event.js';
+import type { LogsRequest } from '../../sandbox/backend.js';
+import {
+  StreamLogsRequest,
+  type LogEntry,
+  type LogStreamError,
+} from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { streamLogs } from './methods.js';
+import type { RpcTransport } from './rpc-transport.js';
+
+/** So often a stream that broke is taken up again, counted anew after each piece that comes. */
+const attempts = 3;
+const firstDelayMs = 500;
+const longestDelayMs = 4000;
+
+/** Where a stream of logs is, and what has been told of it. */
+interface Cursor {
+  sessionId: string;
+  /** Of the session, where it is to be taken up. */
+  sessionOffset: bigint;
+  /** Of what has been told. */
+  offset: number;
+}
+
+/**
+ * The output of a sandbox's main command. A stream that is followed and breaks is taken up where it broke. The server
+ * does not say which of the two outputs a piece comes from: all is told as `stdout`.
+ */
+export function streamedLogs(
+  transport: RpcTransport,
+  request: LogsRequest,
+): Observable<OutputEvent> {
+  return new Observable<OutputEvent>((subscriber) => {
+    const cursor: Cursor = { sessionId: '', sessionOffset: 0n, offset: 0 };
+    return opened(transport, request, cursor)
+      .pipe(
+        retry({
+          count: attempts,
+          resetOnSuccess: true,
+          delay: (error: unknown, count) =>
+            request.follow && canResume(error, cursor)
+              ? timer(Math.min(firstDelayMs * 2 ** (count - 1), longestDelayMs))
+              : throwError(() => error),
+        }),
+      )
+      .subscribe(subscriber);
+  });
+}
+
+function opened(
+  transport: RpcTransport,
+  { sandboxId, follow }: LogsRequest,
+  cursor: Cursor,
+): Observable<OutputEvent> {
+  return new Observable((subscriber) => {
+    const stream = transport.open(
+      streamLogs,
+      {
+        opened: () => undefined,
+        message: (entry) => {
+          if (entry.error === undefined) tell(entry);
+          else subscriber.error(errorOf(entry.error, sandboxId));
+        },
+        end: () => {
+          subscriber.complete();
+        },
+        error: (error) => {
+          subscriber.error(error);
+        },
+      },
+      { subject: { sandboxId } },
+    );
+    const tell = ({ data, logSessionId, nextLogOffset }: LogEntry): void => {
+      cursor.sessionId = logSessionId;
+      cursor.sessionOffset = nextLogOffset;
+      const { offset } = cursor;
+      cursor.offset += data.length;
+      subscriber.next({ type: 'stdout', data, offset });
+    };
+    const { sessionId, sessionOffset } = cursor;
+    const resume = sessionId !== '' && {
+      ...{ resumeLogSessionId: sessionId, resumeLogOffset: sessionOffset },
+    };
+    stream.send(StreamLogsRequest.fromPartial({ sandboxId, follow, ...resume }));
+    stream.halfClose();
+    return () => {
+      stream.cancel();
+    };
+  });
+}
+
+/** Errors in a stream after which the same session can be taken up. */
+const interrupted = 'STREAM_INTERRUPTED';
+/** UNKNOWN, INTERNAL and UNAVAILABLE. */
+const brokenCodes: ReadonlySet<number> = new Set([2, 13, 14]);
+
+function canResume(error: unknown, { sessionId, offset }: Cursor): boolean {
+  if (!(error instanceof SandboxError)) return false;
+  // Without a session, what has been told would be told again.
+  if (sessionId === '' && offset > 0) return false;
+  const { reason, grpcCode = 0 } = error.remote ?? {};
+  return reason === interrupted || (reason === undefined && brokenCodes.has(grpcCode));
+}
+
+function errorOf({ code, message }: LogStreamError, sandboxId: string): SandboxError {
+  const text = message === '' ? 'the logs ended with an error' : message;
+  return new SandboxError('ERR_REMOTE', code === '' ? text : `${text} (${code})`, {
+    sandboxId,
+    remote: { grpcCode: 0, reason: code },
+  });
+}
