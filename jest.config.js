@@ -8,7 +8,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^sandbox-rx$': '<rootDir>/lib/index.ts',
-    '^sandbox-rx/(node|testing)$': '<rootDir>/lib/$1.ts',
+    '^sandbox-rx/(node|host|testing)$': '<rootDir>/lib/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

@@ -40,7 +40,7 @@ const examples = documents.flatMap((path) => {
 });
 
 /** What an example that wants Node imports; all others are compiled as in a browser, without Node's types. */
-const node = /from '(?:sandbox-rx\/node|node:[^']*)'/;
+const node = /from '(?:sandbox-rx\/(?:node|host)|node:[^']*)'/;
 
 /** Compiles examples in one program, each as a module of a user who has installed the package. */
 function diagnostics(all: readonly Example[], types: readonly string[]): string[] {

@@ -4,19 +4,24 @@ import ts from 'typescript';
 import { filesBelow, read } from '../support/repository.js';
 
 const core = ['lib/process', 'lib/operators'];
+const remote = [...core, 'lib/sandbox', 'lib/wire', '@bufbuild/protobuf'];
 
 /** Each layer, and everything that it may import beside itself and RxJS. A file outside of them fails the suite. */
 const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/process': [],
   'lib/operators': ['lib/process'],
   'lib/sandbox': core,
-  'lib/wire': ['@bufbuild/protobuf'],
+  'lib/wire': [...core, 'lib/sandbox', '@bufbuild/protobuf'],
   'lib/backends/memory': [...core, 'lib/sandbox'],
   'lib/backends/local': [...core, 'lib/sandbox', 'node:', '@lydell/node-pty'],
+  'lib/backends/rpc/grpc': [...remote, 'lib/backends/rpc', '@grpc/grpc-js', 'node:'],
+  'lib/backends/rpc': remote,
+  'lib/host': [...remote, '@grpc/grpc-js', 'node:'],
   'spec/contract': [...core, 'lib/sandbox', 'lib/index.ts'],
   'lib/cli': [
     'lib/index.ts',
     'lib/node.ts',
+    'lib/host.ts',
     ...core,
     'lib/sandbox',
     'lib/backends',
@@ -25,7 +30,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'picocolors',
   ],
   'lib/index.ts': [...core, 'lib/sandbox'],
-  'lib/node.ts': ['lib/backends/local'],
+  'lib/node.ts': ['lib/backends/local', 'lib/backends/rpc'],
+  'lib/host.ts': ['lib/host'],
   'lib/testing.ts': ['lib/backends/memory', 'spec/contract'],
 };
 

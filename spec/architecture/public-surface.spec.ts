@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as core from 'sandbox-rx';
+import * as host from 'sandbox-rx/host';
 import * as node from 'sandbox-rx/node';
 import * as testing from 'sandbox-rx/testing';
 
@@ -34,7 +35,8 @@ const surface = {
     'stdout',
     'toResult',
   ],
-  'sandbox-rx/node': ['localBackend'],
+  'sandbox-rx/node': ['grpcBackend', 'localBackend'],
+  'sandbox-rx/host': ['Host'],
   'sandbox-rx/testing': [
     'backendContract',
     'delay',
@@ -50,6 +52,7 @@ describe('the public surface', () => {
   it.each([
     ['sandbox-rx', core, surface['sandbox-rx']],
     ['sandbox-rx/node', node, surface['sandbox-rx/node']],
+    ['sandbox-rx/host', host, surface['sandbox-rx/host']],
     ['sandbox-rx/testing', testing, surface['sandbox-rx/testing']],
   ])('of %s is exactly this', (_entry, actual, expected) => {
     expect(Object.keys(actual).sort()).toEqual(expected);

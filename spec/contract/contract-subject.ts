@@ -1,4 +1,4 @@
-import type { SandboxBackend } from '../../lib/index.js';
+import type { Capabilities, SandboxBackend } from '../../lib/index.js';
 
 /** The part of a test framework that the contract uses; Jest's and Vitest's are like this. */
 export interface TestFramework {
@@ -58,6 +58,10 @@ export interface ContractSubject {
   /** What the tests are listed under. */
   readonly name: string;
   readonly commands: FixturePrograms;
+  /** What ignores SIGTERM is ended without its grace: the programs are scripts. */
+  readonly killsAtOnce?: boolean;
+  /** What it refuses although its capabilities name it: a client cannot know what its server lacks. */
+  readonly lacks?: readonly (keyof Capabilities)[];
   /** Makes a new backend; called once for each test. */
   create(): SandboxBackend;
 }

@@ -29,7 +29,7 @@ export function flowContract({ describe, it, needs, expect }: ContractSuite): vo
       },
     });
 
-    needs('backpressure', 'makes the process wait for a reader who only attached', {
+    needs('attach', 'makes the process wait for a reader who only attached', {
       works: async (kit) => {
         const sandbox = await kit.open();
         const run = sandbox.exec(kit.commands.flood, { id: 'flood', retainBytes: 0 });
@@ -45,11 +45,7 @@ export function flowContract({ describe, it, needs, expect }: ContractSuite): vo
         run.cancel();
         await run.closed;
       },
-      refused: async (kit) => {
-        const process = (await kit.open()).exec(kit.commands.flood, slowly);
-        await next(process.stdout[Symbol.asyncIterator]());
-        return process.result();
-      },
+      refused: async (kit) => (await kit.open()).attach('flood'),
     });
 
     needs('backpressure', 'gives a slow reader everything before the exit', {

@@ -19,16 +19,20 @@ export class Kit {
   readonly backend: SandboxBackend;
   readonly client: SandboxClient;
   readonly commands: FixturePrograms;
+  readonly killsAtOnce: boolean;
+  readonly #lacks: readonly (keyof Capabilities)[];
   readonly #over: Subject<void> = new Subject();
 
-  constructor({ commands, create }: ContractSubject) {
+  constructor({ commands, create, killsAtOnce = false, lacks = [] }: ContractSubject) {
     this.commands = commands;
+    this.killsAtOnce = killsAtOnce;
+    this.#lacks = lacks;
     this.backend = create();
     this.client = new SandboxClient(this.backend);
   }
 
-  get capabilities(): Capabilities {
-    return this.backend.capabilities;
+  can(capability: keyof Capabilities): boolean {
+    return this.backend.capabilities[capability] && !this.#lacks.includes(capability);
   }
 
   async open(spec: SandboxSpec = {}): Promise<Sandbox> {
@@ -87,7 +91,7 @@ export function suiteOf(framework: TestFramework, subject: ContractSubject): Con
     it,
     needs: (capability, title, { works, refused }) => {
       it(`${title} (${capability})`, async (kit) => {
-        if (kit.capabilities[capability]) await works(kit);
+        if (kit.can(capability)) await works(kit);
         else
           expect(await failureOf(refused(kit))).toMatchObject({
             code: 'ERR_UNSUPPORTED',

@@ -60,5 +60,10 @@ function limitedBackend(): SandboxBackend {
 
 backendContract(
   { describe, it, expect, afterEach },
-  { name: 'a backend of no capabilities', commands: memoryCommands, create: limitedBackend },
+  {
+    name: 'a backend of no capabilities',
+    commands: memoryCommands,
+    killsAtOnce: true,
+    create: limitedBackend,
+  },
 );

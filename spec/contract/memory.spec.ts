@@ -7,6 +7,7 @@ backendContract(
   {
     name: 'memory',
     commands: memoryCommands,
+    killsAtOnce: true,
     create: () => memoryBackend({ programs: memoryPrograms }),
   },
 );

@@ -200,14 +200,17 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
       expect((await sandbox.status()).status).toEqual('running');
     });
 
-    it('has an id that no other run can have', async (kit) => {
-      const bare = await kit.open();
-      await bare.exec(kit.commands.echoBoth, { id: 'main' });
-      expect(await lastValueFrom(bare.logs$().pipe(toArray()))).toEqual([]);
-      const sandbox = await kit.open({ command: kit.commands.ignoreTerm });
-      const process = sandbox.exec(kit.commands.exit3, { id: 'main' });
-      expect(await process.wait()).toEqual(3);
-      expect((await sandbox.status()).status).toEqual('running');
+    needs('attach', 'has an id that no other run can have', {
+      works: async (kit) => {
+        const bare = await kit.open();
+        await bare.exec(kit.commands.echoBoth, { id: 'main' });
+        expect(await lastValueFrom(bare.logs$().pipe(toArray()))).toEqual([]);
+        const sandbox = await kit.open({ command: kit.commands.ignoreTerm });
+        const process = sandbox.exec(kit.commands.exit3, { id: 'main' });
+        expect(await process.wait()).toEqual(3);
+        expect((await sandbox.status()).status).toEqual('running');
+      },
+      refused: async (kit) => (await kit.open()).exec(kit.commands.exit3, { id: 'main' }),
     });
 
     it('is not needed: logs are empty without one', async (kit) => {

@@ -7,6 +7,7 @@ import { build } from 'tsdown';
 const library = {
   index: 'lib/index.ts',
   node: 'lib/node.ts',
+  host: 'lib/host.ts',
   testing: 'lib/testing.ts',
 };
 

@@ -1,0 +1,33 @@
+/** What came beside a message: keys in lower case; those that end in `-bin` have bytes. */
+export type CallMetadata = Readonly<Record<string, string | Uint8Array>>;
+
+/** Who makes a call, and with what. */
+export interface CallContext {
+  readonly metadata: CallMetadata;
+  /** Aborted when the caller gave the call up, went away, or its deadline passed. */
+  readonly signal: AbortSignal;
+}
+
+/** Who hears what a caller sends on a stream. */
+export interface StreamListener<Request> {
+  message(request: Request): void;
+  /** The caller sends nothing more. It still listens. */
+  halfClosed(): void;
+  /** The caller has gone: nothing can be sent, and nothing will come. */
+  cancelled(): void;
+}
+
+/** The server's end of a stream. */
+export interface HostStream<Request, Response> {
+  readonly metadata: CallMetadata;
+  /** Begins to hear what the caller sends. */
+  listen(listener: StreamListener<Request>): void;
+  /** Stops hearing, or goes on: the caller then has to wait. */
+  pause(paused: boolean): void;
+  /** Sends a message; `false` when the caller is behind, and {@link HostStream.whenDrained} tells when it is not. */
+  send(message: Response): boolean;
+  /** Calls back, once, when there is room again. */
+  whenDrained(callback: () => void): void;
+  end(trailers?: CallMetadata): void;
+  fail(error: unknown): void;
+}

@@ -1,0 +1,65 @@
+import { defer, of, type Observable } from 'rxjs';
+import { SandboxNotFoundError } from '../process/errors/errors.js';
+import {
+  AvailableRunner,
+  RunnerResourceSummary,
+  RunnerView,
+  type GetAvailableRunnerRequest,
+  type ListAvailableRunnersRequest,
+  type ListAvailableRunnersResponse,
+} from '../wire/generated/coreweave/sandbox/v1/discovery.js';
+import { toTimestamp } from '../wire/timestamp.js';
+import { pageOf } from './pages.js';
+import { runner } from './sandbox-service.js';
+import type { Sandboxes } from './sandboxes.js';
+
+/** DiscoveryService: a host is the one runner that it has. */
+export class DiscoveryService {
+  readonly #sandboxes: Sandboxes;
+  readonly #sinceMs: number = Date.now();
+
+  constructor(sandboxes: Sandboxes) {
+    this.#sandboxes = sandboxes;
+  }
+
+  list(request: ListAvailableRunnersRequest): Observable<ListAvailableRunnersResponse> {
+    return defer(() => {
+      const { runnerGroupId, gpuType, view, architecture } = request;
+      const isWanted =
+        gpuType === '' &&
+        (runnerGroupId === '' || runnerGroupId === runner.runnerGroupId) &&
+        (architecture === '' || architecture === hostArchitecture);
+      const isFull = view === RunnerView.RUNNER_VIEW_FULL;
+      const runners = isWanted ? [this.#runner(isFull)] : [];
+      const { items, nextPageToken } = pageOf(runners, request, () => 1);
+      return of({ runners: [...items], nextPageToken });
+    });
+  }
+
+  get({ runnerId, view }: GetAvailableRunnerRequest): Observable<AvailableRunner> {
+    return defer(() => {
+      if (runnerId !== runner.runnerId) throw noSuchRunner(runnerId);
+      return of(this.#runner(view !== RunnerView.RUNNER_VIEW_BASIC));
+    });
+  }
+
+  #runner(isFull: boolean): AvailableRunner {
+    const live = this.#sandboxes.all.filter(({ record }) => record.phase === 'running');
+    const resources = RunnerResourceSummary.fromPartial({ runningSandboxes: live.length });
+    return AvailableRunner.fromPartial({
+      ...runner,
+      healthy: true,
+      connectedAt: toTimestamp(this.#sinceMs),
+      capabilities: { supportedArchitectures: [hostArchitecture] },
+      ...(isFull && { resources }),
+    });
+  }
+}
+
+const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch;
+
+function noSuchRunner(runnerId: string): SandboxNotFoundError {
+  return new SandboxNotFoundError(`there is no runner ${runnerId}`, {
+    remote: { grpcCode: 5, reason: 'CWSANDBOX_RUNNER_NOT_FOUND' },
+  });
+}

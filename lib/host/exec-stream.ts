@@ -1,0 +1,225 @@
+import { NEVER, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
+import { SandboxExecutionError, SandboxValidationError } from '../process/errors/errors.js';
+import type { WindowSize } from '../process/process-controls.js';
+import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
+import type { StdinWrite } from '../process/stdin.js';
+import { newId } from '../process/new-id.js';
+import { checkCommand, checkEnv } from '../process/validate.js';
+import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
+import { execRequestOf, outputFrame, startErrorFrame } from '../wire/exec-frames.js';
+import { Extension } from '../wire/extension.js';
+import type {
+  ExecStreamInit,
+  ExecStreamRequest,
+  ExecStreamResponse,
+} from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { RunEnd, RunOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { toTimestamp } from '../wire/timestamp.js';
+import type { HostStream, StreamListener } from './call.js';
+import type { LiveRuns } from './live-runs.js';
+import type { Sandboxes } from './sandboxes.js';
+
+/** What the streams of runs have in common. */
+export interface ExecStreams {
+  readonly backend: SandboxBackend;
+  readonly sandboxes: Sandboxes;
+  readonly runs: LiveRuns;
+}
+
+/** So much input may wait for the process before the caller is made to wait. */
+const inputBytes = 1_048_576;
+
+type Stream = HostStream<ExecStreamRequest, ExecStreamResponse>;
+
+/** One StreamExec: a run that lives as long as its stream. */
+export class ExecStream implements StreamListener<ExecStreamRequest> {
+  readonly #streams: ExecStreams;
+  readonly #stream: Stream;
+  readonly #run = new Subscription();
+  readonly #size: Subject<WindowSize> = new Subject();
+  #init: ExecStreamInit | undefined;
+  #paused: Subscriber<boolean> | undefined;
+  #stdin: Subscriber<StdinWrite> | undefined;
+  /** What came before anybody read it. */
+  readonly #waiting: Uint8Array[] = [];
+  #inputOver = false;
+  #unread = 0;
+  #isReady = false;
+
+  constructor(streams: ExecStreams, stream: Stream) {
+    this.#streams = streams;
+    this.#stream = stream;
+    stream.listen(this);
+  }
+
+  message({ message }: ExecStreamRequest): void {
+    switch (message?.$case) {
+      case 'init':
+        if (this.#init) this.#refuse('init', 'it was sent twice');
+        else this.#start(message.value);
+        break;
+      case 'stdin':
+        this.#input(message.value);
+        break;
+      case 'resize':
+        this.#resize({ cols: message.value.width, rows: message.value.height });
+        break;
+      case 'close':
+        this.#endInput();
+        break;
+      case undefined:
+        this.#refuse('message', 'it is of no known kind');
+    }
+  }
+
+  halfClosed(): void {
+    if (this.#init === undefined) this.#refuse('init', 'it was not sent');
+    else this.#endInput();
+  }
+
+  cancelled(): void {
+    this.#run.unsubscribe();
+  }
+
+  #start(init: ExecStreamInit): void {
+    this.#init = init;
+    try {
+      this.#subscribe(this.#requestOf(init));
+    } catch (error) {
+      this.#stream.fail(error);
+    }
+  }
+
+  #requestOf(init: ExecStreamInit): ExecRequest {
+    const sandboxId = this.#streams.sandboxes.running(init.sandboxId);
+    const bytes = this.#stream.metadata[Extension.run];
+    const options = bytes instanceof Uint8Array ? RunOptions.decode(bytes) : RunOptions.create();
+    const isOurs = bytes !== undefined;
+    const id = options.runId || newId();
+    const wanted = execRequestOf(init, options);
+    checkCommand(wanted.command);
+    checkEnv('env', wanted.env);
+    return {
+      ...{ sandboxId, id, keep: false },
+      ...wanted,
+      stdin$: this.#stdin$(),
+      paused$: new Observable((subscriber) => {
+        this.#paused = subscriber;
+      }),
+      size$: wanted.tty === undefined ? NEVER : this.#size,
+      killSignal: options.killSignal || 'SIGTERM',
+      killGraceMs: isOurs ? options.killGraceMs : 2000,
+      drainGraceMs: isOurs ? options.drainGraceMs : 200,
+      lifecycle: {
+        started: () => {
+          this.#ready();
+        },
+        closed: () => {
+          this.#streams.runs.closed(init.sandboxId, id);
+        },
+      },
+    };
+  }
+
+  #subscribe(request: ExecRequest): void {
+    const { sandboxId } = this.#init ?? { sandboxId: '' };
+    this.#streams.runs.add(sandboxId, request.id, this.#run);
+    this.#run.add(
+      this.#streams.backend.exec(request).subscribe({
+        next: (event) => {
+          this.#tell(event);
+        },
+        error: (error: unknown) => {
+          this.#fail(error);
+        },
+      }),
+    );
+  }
+
+  #tell(event: ProcessEvent): void {
+    this.#ready();
+    if (event.type === 'exit') this.#exit(event);
+    else if (!this.#stream.send(outputFrame(event))) this.#wait();
+  }
+
+  /** The caller is behind: the process waits until it is not. */
+  #wait(): void {
+    this.#paused?.next(true);
+    this.#stream.whenDrained(() => {
+      this.#paused?.next(false);
+    });
+  }
+
+  #exit({ returncode: exitCode, signal = '', oom, outputHeld }: ExitEvent): void {
+    const completedTime = toTimestamp(Date.now());
+    this.#stream.send({ message: { $case: 'exit', value: { exitCode, completedTime } } });
+    const end = { signal, oom: oom === true, outputHeld: outputHeld === true };
+    this.#stream.end({ [Extension.end]: RunEnd.encode(end).finish() });
+  }
+
+  /** A command that cannot start is no failure of the call. */
+  #fail(error: unknown): void {
+    if (error instanceof SandboxExecutionError && error.code === 'ERR_NOT_STARTED') {
+      this.#stream.send({ message: { $case: 'error', value: startErrorFrame(error) } });
+      this.#stream.end();
+    } else {
+      this.#stream.fail(error);
+    }
+  }
+
+  #ready(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    const readyTime = toTimestamp(Date.now());
+    this.#stream.send({ message: { $case: 'ready', value: { readyTime } } });
+  }
+
+  #stdin$(): Observable<StdinWrite> {
+    return new Observable((subscriber) => {
+      this.#stdin = subscriber;
+      for (const data of this.#waiting.splice(0)) this.#write(subscriber, data);
+      if (this.#inputOver) subscriber.complete();
+      subscriber.add(() => {
+        // Nobody will read it: what still comes is dropped, so that the stream goes on.
+        this.#unread = 0;
+        this.#stream.pause(false);
+      });
+    });
+  }
+
+  #input(data: Uint8Array): void {
+    if (this.#init === undefined) {
+      this.#refuse('init', 'stdin was sent before it');
+      return;
+    }
+    if (this.#inputOver || this.#stdin?.closed === true) return;
+    this.#unread += data.length;
+    if (this.#unread >= inputBytes) this.#stream.pause(true);
+    if (this.#stdin === undefined) this.#waiting.push(data);
+    else this.#write(this.#stdin, data);
+  }
+
+  #write(stdin: Subscriber<StdinWrite>, data: Uint8Array): void {
+    const accepted = (): void => {
+      this.#unread = Math.max(0, this.#unread - data.length);
+      if (this.#unread < inputBytes) this.#stream.pause(false);
+    };
+    stdin.next({ data, accepted });
+  }
+
+  #endInput(): void {
+    this.#inputOver = true;
+    this.#stdin?.complete();
+  }
+
+  #resize(size: WindowSize): void {
+    if (this.#init?.tty !== true) this.#refuse('resize', 'the run has no terminal');
+    else if (size.cols < 1 || size.rows < 1) this.#refuse('resize', 'a size is at least 1 by 1');
+    else this.#size.next(size);
+  }
+
+  #refuse(field: string, why: string): void {
+    this.#run.unsubscribe();
+    this.#stream.fail(new SandboxValidationError(`${field}: ${why}`));
+  }
+}

@@ -1,0 +1,98 @@
+import { concat, defer, map, NEVER, of, toArray, type Observable } from 'rxjs';
+import { concatBytes } from '../process/bytes.js';
+import { SandboxFileError, SandboxValidationError } from '../process/errors/errors.js';
+import type { SandboxBackend } from '../sandbox/backend.js';
+import type {
+  ReadFileRequest,
+  ReadFileResponse,
+  WriteFileRequest,
+  WriteFileResponse,
+} from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import type {
+  ListFilesRequest,
+  ListFilesResponse,
+  RemoveFileRequest,
+  RemoveFileResponse,
+} from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import type { Sandboxes } from './sandboxes.js';
+
+/** A file that is read or written in one call. */
+const maxFileBytes = 33_554_432;
+
+/** The files of sandboxes: ReadFile and WriteFile, and what sandbox-rx adds to them. */
+export class FileService {
+  readonly #backend: SandboxBackend;
+  readonly #sandboxes: Sandboxes;
+
+  constructor(backend: SandboxBackend, sandboxes: Sandboxes) {
+    this.#backend = backend;
+    this.#sandboxes = sandboxes;
+  }
+
+  read({ sandboxId: id, path }: ReadFileRequest): Observable<ReadFileResponse> {
+    return defer(() => {
+      const sandboxId = this.#sandboxes.running(id);
+      let bytes = 0;
+      return this.#backend.files.read({ sandboxId, path: checkedPath(path), paused$: NEVER }).pipe(
+        map((data) => {
+          bytes += data.length;
+          if (bytes > maxFileBytes) throw tooLarge(path);
+          return data;
+        }),
+        toArray(),
+        map((parts) => ({ content: concatBytes(parts) })),
+      );
+    });
+  }
+
+  write({ sandboxId: id, path, content: data }: WriteFileRequest): Observable<WriteFileResponse> {
+    return defer(() => {
+      const sandboxId = this.#sandboxes.running(id);
+      if (data.length > maxFileBytes) throw tooLarge(path);
+      const data$ = of({ data, accepted: () => undefined });
+      return concat(
+        this.#backend.files.write({ sandboxId, path: checkedPath(path), data$ }),
+        of({}),
+      );
+    });
+  }
+
+  list({ sandboxId: id, path }: ListFilesRequest): Observable<ListFilesResponse> {
+    return defer(() => {
+      const sandboxId = this.#sandboxes.running(id);
+      return this.#backend.files.list({ sandboxId, path: checkedPath(path) });
+    }).pipe(
+      map(({ sizeBytes, modifiedAtMs, ...file }) => ({
+        ...file,
+        sizeBytes: BigInt(sizeBytes),
+        modifiedAtMs: BigInt(modifiedAtMs),
+      })),
+      toArray(),
+      map((files) => ({ files })),
+    );
+  }
+
+  remove({ sandboxId: id, path, recursive }: RemoveFileRequest): Observable<RemoveFileResponse> {
+    return defer(() => {
+      const sandboxId = this.#sandboxes.running(id);
+      const removed$ = this.#backend.files.remove({
+        sandboxId,
+        path: checkedPath(path),
+        recursive,
+      });
+      return concat(removed$, of({}));
+    });
+  }
+}
+
+function checkedPath(path: string): string {
+  if (path === '' || path.includes('\0')) {
+    throw new SandboxValidationError('path: give one, and without a NUL');
+  }
+  return path;
+}
+
+function tooLarge(path: string): SandboxFileError {
+  const message = `it is larger than the ${maxFileBytes} bytes of one call (max-file-operation-bytes)`;
+  return new SandboxFileError('too_large', message, { path });
+}

@@ -1,0 +1,147 @@
+import { newId } from '../process/new-id.js';
+import { SandboxError } from '../process/errors/sandbox-error.js';
+import type { SandboxInfo, SandboxStatus } from '../sandbox/sandbox-spec.js';
+import {
+  ContainerStatus,
+  Sandbox,
+  SandboxStatus as StatusMessage,
+  ServiceStatus,
+  State,
+  type SandboxSpec as SandboxSpecMessage,
+} from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { isTerminal, stateOf } from '../wire/sandbox-state.js';
+import { toTimestamp } from '../wire/timestamp.js';
+import { MainLog } from './main-log.js';
+
+/** How a sandbox stands, in the words of the API. */
+type Phase = 'creating' | 'running' | 'terminating' | 'over';
+
+/** What a host remembers of a sandbox. */
+export class SandboxRecord {
+  readonly id: string;
+  /** In the order of creation. */
+  readonly number: number;
+  readonly spec: SandboxSpecMessage;
+  readonly createdAtMs: number = Date.now();
+  /** The id of the main command's run, if there is one. */
+  readonly mainRunId: string = newId();
+  readonly log: MainLog;
+  /** The log's name for those who take it up again. */
+  readonly logSession: string = newId();
+  #phase: Phase = 'creating';
+  #status: SandboxStatus = 'running';
+  #reason = '';
+  #returncode: number | undefined;
+  #startedAtMs: number | undefined;
+  #endedAtMs: number | undefined;
+
+  constructor(
+    id: string,
+    {
+      number,
+      spec,
+      logBytes,
+    }: {
+      readonly number: number;
+      readonly spec: SandboxSpecMessage;
+      readonly logBytes: number;
+    },
+  ) {
+    this.id = id;
+    this.number = number;
+    this.spec = spec;
+    this.log = new MainLog(logBytes);
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get info(): SandboxInfo {
+    return {
+      ...{ id: this.id, status: this.#status, tags: this.spec.tags, createdAtMs: this.createdAtMs },
+      ...(this.#returncode !== undefined && { returncode: this.#returncode }),
+      ...(this.#reason !== '' && { reason: this.#reason }),
+    };
+  }
+
+  started(): void {
+    if (this.#phase !== 'creating') return;
+    this.#phase = 'running';
+    this.#startedAtMs = Date.now();
+  }
+
+  /** It is being ended, for the first reason that is given. */
+  ending(status: SandboxStatus, reason: string): void {
+    if (this.#phase === 'over' || this.#phase === 'terminating') return;
+    this.#phase = 'terminating';
+    this.#status = status;
+    this.#reason = reason;
+  }
+
+  mainEnded(returncode: number): void {
+    this.#returncode = returncode;
+  }
+
+  ended(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#endedAtMs = Date.now();
+    this.log.complete();
+  }
+
+  /** @throws SandboxError with code `ERR_SANDBOX_OVER` */
+  assertRunning(): void {
+    if (this.#phase === 'running') return;
+    const { id: sandboxId } = this;
+    if (this.#phase === 'creating') {
+      const text = `sandbox ${sandboxId} is still being created; wait until it is running`;
+      throw new SandboxError('ERR_SANDBOX_OVER', text, { sandboxId, retryable: true });
+    }
+    const why = this.#reason === '' ? '' : ` (${this.#reason})`;
+    const text = `sandbox ${sandboxId} is ${this.#status}${why}; create another one`;
+    throw new SandboxError('ERR_SANDBOX_OVER', text, { sandboxId });
+  }
+
+  /** What is told of it. */
+  message({
+    runnerId,
+    runnerGroupId,
+  }: Readonly<Record<'runnerId' | 'runnerGroupId', string>>): Sandbox {
+    const { state, stateReason } = this.#state();
+    const { services, containers, maxLifetimeSeconds } = this.spec;
+    const resources = containers[0]?.resourceRequirements;
+    return Sandbox.fromPartial({
+      sandboxId: this.id,
+      spec: this.spec,
+      status: StatusMessage.fromPartial({
+        ...{ state, stateReason, runnerId, runnerGroupId },
+        createTime: toTimestamp(this.createdAtMs),
+        ...(this.#startedAtMs !== undefined && { startTime: toTimestamp(this.#startedAtMs) }),
+        ...(this.#endedAtMs !== undefined && { endTime: toTimestamp(this.#endedAtMs) }),
+        ...(this.#returncode !== undefined && isTerminal(state) && { exitCode: this.#returncode }),
+        effectiveMaxLifetimeSeconds: maxLifetimeSeconds,
+        ...(resources && { effectiveResourceRequirements: resources }),
+        services: services.map(({ port, name, protocol, visibility }) =>
+          ServiceStatus.fromPartial({ port, name, protocol, visibility }),
+        ),
+        containerStatuses: containers.map(({ name }) =>
+          ContainerStatus.fromPartial({ name, state, exitCode: this.#returncode ?? 0 }),
+        ),
+      }),
+    });
+  }
+
+  #state(): Pick<StatusMessage, 'state' | 'stateReason'> {
+    switch (this.#phase) {
+      case 'creating':
+        return { state: State.STATE_CREATING, stateReason: '' };
+      case 'running':
+        return { state: State.STATE_RUNNING, stateReason: '' };
+      case 'terminating':
+        return { state: State.STATE_TERMINATING, stateReason: this.#reason };
+      case 'over':
+        return stateOf(this.info);
+    }
+  }
+}

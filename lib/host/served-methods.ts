@@ -1,0 +1,116 @@
+import { concat, defer, ignoreElements, of, throwError } from 'rxjs';
+import { UnsupportedError } from '../process/errors/errors.js';
+import type { SandboxBackend } from '../sandbox/backend.js';
+import { DiscoveryServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
+import { SandboxServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import {
+  FileServiceDefinition,
+  ProcessServiceDefinition,
+} from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { DiscoveryService } from './discovery-service.js';
+import { ExecService } from './exec-service.js';
+import { ExecStream, type ExecStreams } from './exec-stream.js';
+import { FileService } from './file-service.js';
+import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc/service.js';
+import { LiveRuns } from './live-runs.js';
+import { streamLogs } from './log-stream.js';
+import { SandboxService } from './sandbox-service.js';
+import type { Sandboxes } from './sandboxes.js';
+
+/** Every call that a host answers. */
+export function servedMethods(
+  backend: SandboxBackend,
+  sandboxes: Sandboxes,
+): readonly ServedMethod[] {
+  const runs = new LiveRuns();
+  const files = new FileService(backend, sandboxes);
+  return [
+    ...sandboxMethods(new SandboxService(sandboxes)),
+    ...execMethods(new ExecService(backend, sandboxes), { backend, sandboxes, runs }),
+    ...readAndWriteMethods(files),
+    ...discoveryMethods(new DiscoveryService(sandboxes)),
+    ...processMethods(runs),
+    ...fileMethods(files),
+  ];
+}
+
+function sandboxMethods(service: SandboxService): readonly ServedMethod[] {
+  const definition = SandboxServiceDefinition;
+  const { methods } = definition;
+  const lacking = (method: (typeof methods)[LackingMethod]): ServedMethod =>
+    unary<unknown, unknown>(definition, method, () =>
+      throwError(() => new UnsupportedError('snapshots', `this host has no ${method.name}`)),
+    );
+  return [
+    unary(definition, methods.createSandbox, (request, context) =>
+      service.create(request, context),
+    ),
+    unary(definition, methods.getSandbox, (request) => service.get(request)),
+    unary(definition, methods.listSandboxes, (request) => service.list(request)),
+    unary(definition, methods.deleteSandbox, (request, context) =>
+      service.delete(request, context),
+    ),
+    unary(definition, methods.purgeSandboxes, (request) => service.purge(request)),
+    lacking(methods.createSandboxFromTemplate),
+    lacking(methods.createFileSystemSnapshot),
+    lacking(methods.getFileSystemSnapshot),
+    lacking(methods.listFileSystemSnapshots),
+    lacking(methods.deleteFileSystemSnapshot),
+  ];
+}
+
+function execMethods(service: ExecService, streams: ExecStreams): readonly ServedMethod[] {
+  const definition = SandboxServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.exec, (request) => service.exec(request)),
+    bidirectional(definition, methods.streamExec, (stream) => new ExecStream(streams, stream)),
+    serverStreaming(definition, methods.streamLogs, (request, stream) => {
+      streamLogs(streams.sandboxes, request, stream);
+    }),
+  ];
+}
+
+function readAndWriteMethods(service: FileService): readonly ServedMethod[] {
+  const definition = SandboxServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.readFile, (request) => service.read(request)),
+    unary(definition, methods.writeFile, (request) => service.write(request)),
+  ];
+}
+
+/** What this host does not have yet. */
+type LackingMethod =
+  | 'createSandboxFromTemplate'
+  | 'createFileSystemSnapshot'
+  | 'getFileSystemSnapshot'
+  | 'listFileSystemSnapshots'
+  | 'deleteFileSystemSnapshot';
+
+function discoveryMethods(service: DiscoveryService): readonly ServedMethod[] {
+  const definition = DiscoveryServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.listAvailableRunners, (request) => service.list(request)),
+    unary(definition, methods.getAvailableRunner, (request) => service.get(request)),
+  ];
+}
+
+function processMethods(runs: LiveRuns): readonly ServedMethod[] {
+  const definition = ProcessServiceDefinition;
+  return [
+    unary(definition, definition.methods.endProcess, ({ sandboxId, runId }) =>
+      concat(defer(() => runs.end(sandboxId, runId)).pipe(ignoreElements()), of({})),
+    ),
+  ];
+}
+
+function fileMethods(service: FileService): readonly ServedMethod[] {
+  const definition = FileServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.listFiles, (request) => service.list(request)),
+    unary(definition, methods.removeFile, (request) => service.remove(request)),
+  ];
+}
