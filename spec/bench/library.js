@@ -11,10 +11,16 @@ const { SANDBOX_RX_DIST: other } = process.env;
  */
 const otherBuild = (file) => import(pathToFileURL(resolve(String(other), file)).href);
 
-export const { lines, Process, SandboxClient, stdout } = await (other
+export const { lines, Process, Sandbox, SandboxClient, stdout } = await (other
   ? otherBuild('index.js')
   : import('sandbox-rx'));
-export const { localBackend } = await (other ? otherBuild('node.js') : import('sandbox-rx/node'));
+export const { grpcBackend, localBackend } = await (other
+  ? otherBuild('node.js')
+  : import('sandbox-rx/node'));
+export const { Host } = await (other ? otherBuild('host.js') : import('sandbox-rx/host'));
+export const { memoryBackend } = await (other
+  ? otherBuild('testing.js')
+  : import('sandbox-rx/testing'));
 
 /** A sandbox for plain child processes. */
 export async function plainSandbox() {

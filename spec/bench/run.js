@@ -12,6 +12,7 @@ const benchmarks = [
   'idle',
   'sandbox',
   'spawn-memory',
+  'grpc',
 ];
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = named.filter((name) => !benchmarks.includes(name));

@@ -1,0 +1,241 @@
+// @ts-check
+// Runs over gRPC: our client against bare grpc-js, and our host against the backend that it serves.
+import { createServer, connect } from 'node:net';
+import grpc from '@grpc/grpc-js';
+import { alternate, inChildren, median, ours, perSecond, quantile, quick } from './harness.js';
+import { grpcBackend, localBackend, Sandbox, SandboxClient } from './library.js';
+import { frame, mebibyte, start, streamExec } from './servers.js';
+
+const windowBytes = 8 * mebibyte;
+const totalBytes = (quick ? 64 : 1024) * mebibyte;
+
+/** @typedef {{ url: string, total: number, unit: number }} Target */
+
+/** Reads a stream with bare grpc-js, and leaves the messages as they are. */
+function bare(/** @type {number} */ window) {
+  return (/** @type {Target} */ { url, total, unit }) =>
+    perSecond(total / unit, async () => {
+      const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure(), {
+        'grpc-node.flow_control_window': window,
+        'grpc.max_receive_message_length': -1,
+      });
+      const as = (/** @type {Buffer} */ bytes) => bytes;
+      const call = client.makeBidiStreamRequest(streamExec.path, as, as);
+      call.write(Buffer.alloc(0));
+      call.end();
+      let bytes = 0;
+      call.on('data', (message) => {
+        bytes += message.length;
+      });
+      await new Promise((resolve, reject) => {
+        call.on('end', resolve);
+        call.on('error', reject);
+      });
+      if (bytes < total) throw new Error(`${bytes} of ${total} bytes came`);
+      client.close();
+    });
+}
+
+/** Reads a run's events with our client. */
+function events(/** @type {Target} */ { url, total, unit }) {
+  return perSecond(total / unit, async () => {
+    const backend = grpcBackend({ url, windowBytes });
+    const sandbox = new Sandbox(backend, 'any');
+    let bytes = 0;
+    await sandbox.exec(['any']).events$.forEach((/** @type {any} */ event) => {
+      if (event.type !== 'exit') bytes += event.data.length;
+    });
+    if (bytes !== total) throw new Error(`${bytes} of ${total} bytes came`);
+    backend.close();
+  });
+}
+
+const readers = {
+  'grpc-js': bare(windowBytes),
+  'grpc-js, default window': bare(65_535),
+  [`${ours} events$`]: events,
+};
+
+export const variants = readers;
+
+/** @param {{ measure: string, unit: string, target: string, rounds: number, server: any, parameters: Target }} about */
+async function readersOf({ server, parameters, ...about }) {
+  const measured = await alternate({
+    ...about,
+    better: 'higher',
+    reference: 'grpc-js',
+    warmUp: false,
+    variants: inChildren(import.meta.url, Object.keys(readers), parameters),
+  });
+  server.stop();
+  return measured;
+}
+
+async function throughput() {
+  const server = await start('bare', { total: totalBytes, size: frame });
+  return readersOf({
+    server,
+    measure: `${totalBytes / mebibyte} MiB in frames of 64 KiB`,
+    unit: 'MiB/s',
+    target: 'at least 0.9 of grpc-js',
+    rounds: quick ? 2 : 7,
+    parameters: { url: server.url, total: totalBytes, unit: mebibyte },
+  });
+}
+
+async function smallMessages() {
+  const count = quick ? 20_000 : 300_000;
+  const server = await start('bare', { total: count * 64, size: 64 });
+  return readersOf({
+    server,
+    measure: `${count} frames of 64 bytes`,
+    unit: 'messages/s',
+    target: 'at least 0.8 of grpc-js',
+    rounds: quick ? 2 : 7,
+    parameters: { url: server.url, total: count * 64, unit: 64 },
+  });
+}
+
+/** A proxy that holds back what it forwards for `delayMs` each way. */
+async function distant(/** @type {string} */ url, /** @type {number} */ delayMs) {
+  const { hostname, port } = new URL(url);
+  const forward = (
+    /** @type {import('node:net').Socket} */ from,
+    /** @type {import('node:net').Socket} */ to,
+  ) => {
+    from.on('data', (data) => setTimeout(() => to.write(data), delayMs));
+    from.on('close', () => setTimeout(() => to.destroy(), delayMs));
+    from.on('error', () => undefined);
+  };
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    near.setNoDelay();
+    far.setNoDelay();
+    forward(near, far);
+    forward(far, near);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${address.port}`, stop: () => server.close() };
+}
+
+async function farAway(/** @type {number} */ roundTripMs) {
+  const total = (quick ? 16 : 64) * mebibyte;
+  const server = await start('bare', { total, size: frame });
+  const proxy = await distant(server.url, roundTripMs / 2);
+  const measured = await alternate({
+    measure: `one stream over a round trip of ${roundTripMs} ms`,
+    unit: 'MiB/s',
+    better: 'higher',
+    reference: 'grpc-js, default window',
+    target: '30 times grpc-js with its default window',
+    rounds: quick ? 1 : 3,
+    warmUp: false,
+    variants: inChildren(import.meta.url, ['grpc-js, default window', `${ours} events$`], {
+      ...{ url: proxy.url, total: total, unit: mebibyte },
+    }),
+  });
+  proxy.stop();
+  server.stop();
+  return measured;
+}
+
+/** @param {() => Promise<unknown>} once */
+function latency(once) {
+  return async () => {
+    /** @type {number[]} */
+    const taken = [];
+    for (let i = 0; i < 30; i++) {
+      const begun = performance.now();
+      await once();
+      taken.push(performance.now() - begun);
+    }
+    return { value: median(taken), p99: quantile(taken, 0.99) };
+  };
+}
+
+async function execs() {
+  const server = await start('local');
+  const backend = grpcBackend({ url: server.url });
+  const near = await new SandboxClient(localBackend({ isolation: 'none' })).create();
+  const far = await new SandboxClient(backend).create();
+  const one = await alternate({
+    measure: '`true` in a running sandbox, one at a time',
+    unit: 'ms',
+    better: 'lower',
+    reference: 'local backend',
+    target: 'at most 3 ms more than on the local backend',
+    rounds: quick ? 3 : 15,
+    variants: {
+      'local backend': latency(() => near.exec(['true']).wait()),
+      [`${ours} over the host`]: latency(() => far.exec(['true']).wait()),
+    },
+  });
+  const measures = [one];
+  for (const count of [64, 256]) {
+    const all = (/** @type {any} */ sandbox) => async () => {
+      const begun = performance.now();
+      const runs = Array.from({ length: count }, () => sandbox.exec(['true']).wait());
+      const failed = (await Promise.all(runs)).filter((returncode) => returncode !== 0).length;
+      return { value: performance.now() - begun, failed };
+    };
+    measures.push(
+      await alternate({
+        measure: `${count} times \`true\` at once`,
+        unit: 'ms',
+        better: 'lower',
+        reference: 'local backend',
+        target: 'at most 1.3 times the local backend; all succeed',
+        rounds: quick ? 2 : 9,
+        variants: { 'local backend': all(near), [`${ours} over the host`]: all(far) },
+      }),
+    );
+  }
+  await near.delete();
+  await far.delete();
+  backend.close();
+  server.stop();
+  return measures;
+}
+
+async function idle() {
+  const count = quick ? 100 : 1000;
+  return alternate({
+    measure: `memory of the host with ${count} sandboxes and as many idle streams, each`,
+    unit: 'KiB',
+    better: 'lower',
+    reference: `${ours} host`,
+    target: 'at most 100 KiB each',
+    rounds: quick ? 1 : 3,
+    warmUp: false,
+    variants: {
+      [`${ours} host`]: async () => {
+        const server = await start('memory');
+        const backend = grpcBackend({ url: server.url });
+        const client = new SandboxClient(backend);
+        await (await client.create()).delete();
+        const before = (await server.memory()).now;
+        for (let i = 0; i < count; i++) {
+          const run = (await client.create()).exec(['sleep']);
+          run.result().catch(() => undefined);
+        }
+        await (await client.create()).status();
+        const after = (await server.memory()).now;
+        server.stop();
+        backend.close();
+        return { value: ((after - before) * 1024) / count };
+      },
+    },
+  });
+}
+
+export async function run() {
+  return [
+    await throughput(),
+    await smallMessages(),
+    await farAway(10),
+    await farAway(50),
+    ...(await execs()),
+    await idle(),
+  ];
+}
