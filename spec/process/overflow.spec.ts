@@ -37,15 +37,15 @@ describe("overflow: 'dropOldest'", () => {
     expect(pauses).toEqual([]);
   });
 
-  it('keeps 16 MiB when nothing else is said', async () => {
+  it('keeps 8 MiB when nothing else is said', async () => {
     const run = new DrivenRun();
     const mebibyte = new Uint8Array(1_048_576);
-    for (let i = 0; i < 17; i++) run.out(mebibyte);
+    for (let i = 0; i < 9; i++) run.out(mebibyte);
     run.exit();
     const { stdoutBytes, stdoutTotalBytes, stdoutTruncated } = await run.process;
     expect([stdoutBytes.length, stdoutTotalBytes, stdoutTruncated]).toEqual([
-      16_777_216,
-      17_825_792,
+      8_388_608,
+      9_437_184,
       true,
     ]);
   });
