@@ -48,7 +48,7 @@ export interface HostSandbox {
   readonly ready: AsyncSubject<void>;
   /** Completes when nothing of it is left but its record. */
   readonly gone: AsyncSubject<void>;
-  /** Completes when the main command is over. */
+  /** Completes when the main command is over, or will never be started. */
   readonly mainOver: AsyncSubject<void>;
   /** Completes when it can no longer be asked for. */
   readonly forgotten: AsyncSubject<void>;
@@ -133,10 +133,12 @@ export class Sandboxes {
   /** Ends a sandbox; the main command first, where it is given time. Completes when nothing is left. */
   end(sandbox: HostSandbox, graceMs: number): Observable<void> {
     const { record, mainOver } = sandbox;
-    const isFirst = record.phase === 'creating' || record.phase === 'running';
+    const before = record.phase;
     record.ending('stopped', 'it was stopped');
-    if (isFirst) {
-      if (graceMs > 0 && !mainOver.closed && this.#backend.capabilities.signals) {
+    // Its main command is no longer started.
+    if (before === 'creating') mainOver.complete();
+    if (before === 'creating' || before === 'running') {
+      if (graceMs > 0 && this.#backend.capabilities.signals) {
         this.#askToEnd(sandbox);
         race(timer(graceMs), concat(mainOver, timer(0))).subscribe({
           next: () => {
@@ -238,6 +240,7 @@ export class Sandboxes {
 
   #failed(sandbox: HostSandbox, error: unknown): void {
     sandbox.record.ending('failed', messageOf(error));
+    sandbox.mainOver.complete();
     sandbox.ready.error(error);
     this.#close(sandbox);
   }
