@@ -1,4 +1,4 @@
-import { concat, defer, map, NEVER, of, toArray, type Observable } from 'rxjs';
+import { concat, defer, map, NEVER, of, reduce, toArray, type Observable } from 'rxjs';
 import { concatBytes } from '../process/bytes.js';
 import { SandboxFileError, SandboxValidationError } from '../process/errors/errors.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
@@ -14,10 +14,13 @@ import type {
   RemoveFileRequest,
   RemoveFileResponse,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { GrpcCode } from '../wire/grpc-code.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** A file that is read or written in one call. */
 const maxFileBytes = 33_554_432;
+/** CoreWeave's clients read a larger file by a command, if they are told its size and it is no more than this. */
+const maxCountedBytes = 268_435_456;
 
 /** The files of sandboxes: ReadFile and WriteFile, and what sandbox-rx adds to them. */
 export class FileService {
@@ -34,13 +37,18 @@ export class FileService {
       const sandboxId = this.#sandboxes.running(id);
       let bytes = 0;
       return this.#backend.files.read({ sandboxId, path: checkedPath(path), paused$: NEVER }).pipe(
-        map((data) => {
+        reduce<Uint8Array, Uint8Array[]>((parts, data) => {
           bytes += data.length;
-          if (bytes > maxFileBytes) throw tooLarge(path);
-          return data;
+          if (bytes > maxCountedBytes) throw tooLarge('read_file', path);
+          // Nothing but the size of a larger file is of use.
+          if (bytes > maxFileBytes) return [];
+          parts.push(data);
+          return parts;
+        }, []),
+        map((parts) => {
+          if (bytes > maxFileBytes) throw tooLarge('read_file', path, bytes);
+          return { content: concatBytes(parts) };
         }),
-        toArray(),
-        map((parts) => ({ content: concatBytes(parts) })),
       );
     });
   }
@@ -48,7 +56,7 @@ export class FileService {
   write({ sandboxId: id, path, content: data }: WriteFileRequest): Observable<WriteFileResponse> {
     return defer(() => {
       const sandboxId = this.#sandboxes.running(id);
-      if (data.length > maxFileBytes) throw tooLarge(path);
+      if (data.length > maxFileBytes) throw tooLarge('write_file', path, data.length);
       const data$ = of({ data, accepted: () => undefined });
       return concat(
         this.#backend.files.write({ sandboxId, path: checkedPath(path), data$ }),
@@ -92,7 +100,16 @@ function checkedPath(path: string): string {
   return path;
 }
 
-function tooLarge(path: string): SandboxFileError {
+function tooLarge(
+  operation: 'read_file' | 'write_file',
+  path: string,
+  bytes?: number,
+): SandboxFileError {
   const message = `it is larger than the ${maxFileBytes} bytes of one call (max-file-operation-bytes)`;
-  return new SandboxFileError('too_large', message, { path });
+  const metadata = {
+    ...{ operation, max_size_bytes: String(maxFileBytes) },
+    ...(bytes !== undefined && { size_bytes: String(bytes) }),
+  };
+  const remote = { grpcCode: GrpcCode.FAILED_PRECONDITION, metadata };
+  return new SandboxFileError('too_large', message, { path, remote });
 }
