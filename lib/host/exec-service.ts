@@ -23,8 +23,8 @@ export class ExecService {
 
   exec(request: ExecRequest): Observable<ExecResponse> {
     return defer(() => {
-      const { command, env, maxOutputBytes } = request;
-      const sandboxId = this.#sandboxes.running(request.sandboxId);
+      const { command, env, maxOutputBytes, container } = request;
+      const sandboxId = this.#sandboxes.running(request.sandboxId, container);
       checkCommand(command);
       checkEnv('env', env);
       if (maxOutputBytes < 0) throw new SandboxValidationError('max_output_bytes: negative');

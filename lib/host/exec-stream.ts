@@ -91,7 +91,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   }
 
   #requestOf(init: ExecStreamInit): ExecRequest {
-    const sandboxId = this.#streams.sandboxes.running(init.sandboxId);
+    const sandboxId = this.#streams.sandboxes.running(init.sandboxId, init.container);
     const bytes = this.#stream.metadata[Extension.run];
     const options = bytes instanceof Uint8Array ? RunOptions.decode(bytes) : RunOptions.create();
     const isOurs = bytes !== undefined;

@@ -32,9 +32,9 @@ export class FileService {
     this.#sandboxes = sandboxes;
   }
 
-  read({ sandboxId: id, path }: ReadFileRequest): Observable<ReadFileResponse> {
+  read({ sandboxId: id, path, container }: ReadFileRequest): Observable<ReadFileResponse> {
     return defer(() => {
-      const sandboxId = this.#sandboxes.running(id);
+      const sandboxId = this.#sandboxes.running(id, container);
       let bytes = 0;
       return this.#backend.files.read({ sandboxId, path: checkedPath(path), paused$: NEVER }).pipe(
         reduce<Uint8Array, Uint8Array[]>((parts, data) => {
@@ -53,9 +53,10 @@ export class FileService {
     });
   }
 
-  write({ sandboxId: id, path, content: data }: WriteFileRequest): Observable<WriteFileResponse> {
+  write({ content: data, ...request }: WriteFileRequest): Observable<WriteFileResponse> {
     return defer(() => {
-      const sandboxId = this.#sandboxes.running(id);
+      const { sandboxId: id, path, container } = request;
+      const sandboxId = this.#sandboxes.running(id, container);
       if (data.length > maxFileBytes) throw tooLarge('write_file', path, data.length);
       const data$ = of({ data, accepted: () => undefined });
       return concat(

@@ -29,6 +29,7 @@ export function streamLogs(sandboxes: Sandboxes, request: StreamLogsRequest, str
   try {
     check(request);
     const { record } = sandboxes.get(request.sandboxId);
+    record.assertContainer(request.container);
     const session = sessionOf(record, request);
     const failure = session === undefined ? notFound : resumeFailure(record.log, session, request);
     if (failure !== undefined || session === undefined) fail(stream, failure ?? notFound);

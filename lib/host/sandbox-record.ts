@@ -1,4 +1,5 @@
 import { newId } from '../process/new-id.js';
+import { SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import type { SandboxInfo, SandboxStatus } from '../sandbox/sandbox-spec.js';
 import {
@@ -101,6 +102,13 @@ export class SandboxRecord {
     const why = this.#reason === '' ? '' : ` (${this.#reason})`;
     const text = `sandbox ${sandboxId} is ${this.#status}${why}; create another one`;
     throw new SandboxError('ERR_SANDBOX_OVER', text, { sandboxId });
+  }
+
+  /** Empty: its only one. @throws SandboxValidationError where it has no such container. */
+  assertContainer(name: string): void {
+    if (name === '' || this.spec.containers.some((container) => container.name === name)) return;
+    const text = `container: there is no ${name} in sandbox ${this.id}`;
+    throw new SandboxValidationError(text, { sandboxId: this.id });
   }
 
   /** What is told of it. */

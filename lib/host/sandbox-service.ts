@@ -18,6 +18,7 @@ import { SandboxOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { specOf } from '../wire/sandbox-request.js';
 import { isTerminal } from '../wire/sandbox-state.js';
 import type { CallContext } from './call.js';
+import { checkSpecMessage, noSnapshots } from './check-request.js';
 import { Creations } from './creations.js';
 import { pageOf } from './pages.js';
 import type { HostSandbox, Sandboxes } from './sandboxes.js';
@@ -26,8 +27,6 @@ import type { HostSandbox, Sandboxes } from './sandboxes.js';
 export const runner = { runnerId: 'local', runnerGroupId: 'sandbox-rx' } as const;
 
 const maxGraceSeconds = 300;
-/** 30 days. */
-const maxLifetimeSeconds = 2_592_000;
 
 /** The unary calls of SandboxService. */
 export class SandboxService {
@@ -107,7 +106,7 @@ export class SandboxService {
 
   #created(request: CreateSandboxRequest, metadata: CallContext['metadata']): HostSandbox {
     const message = request.sandbox?.spec ?? SandboxSpecMessage.create();
-    checkMessage(message);
+    checkSpecMessage(message);
     const bytes = metadata[Extension.sandbox];
     const options =
       bytes instanceof Uint8Array ? SandboxOptions.decode(bytes) : SandboxOptions.create();
@@ -135,30 +134,4 @@ export class SandboxService {
 /** Emits nothing; completes when it runs, and errors where it could not be made. */
 function ready({ ready: ready$ }: HostSandbox): Observable<never> {
   return ready$.pipe(ignoreElements());
-}
-
-function checkMessage(spec: SandboxSpecMessage): void {
-  const { containers, initContainers, maxLifetimeSeconds: lifetime, volumes } = spec;
-  const [container] = containers;
-  if (container === undefined) {
-    throw new SandboxValidationError('sandbox.spec.containers: give at least one');
-  }
-  if (lifetime < 0 || lifetime > maxLifetimeSeconds) {
-    const text = `sandbox.spec.max_lifetime_seconds: give 0 to ${maxLifetimeSeconds}`;
-    throw new SandboxValidationError(text);
-  }
-  if (containers.length > 1 || initContainers.length > 0) {
-    const text = 'this host runs one container a sandbox, and no init containers';
-    throw new UnsupportedError('containers', text);
-  }
-  if (container.secretStores.length > 0) {
-    throw new UnsupportedError('secrets', 'this host has no secret stores');
-  }
-  if (volumes.some(({ source }) => source?.$case === 'volumeId')) {
-    throw new UnsupportedError('volumes', 'this host has no registered volumes');
-  }
-}
-
-function noSnapshots(): UnsupportedError {
-  return new UnsupportedError('snapshots', 'this host takes no snapshots');
 }

@@ -94,9 +94,10 @@ export class Sandboxes {
   }
 
   /** The id on the backend of a sandbox in which something can be run. */
-  running(id: string): string {
+  running(id: string, container = ''): string {
     const { record, backendId } = this.get(id);
     record.assertRunning();
+    record.assertContainer(container);
     return backendId ?? '';
   }
 

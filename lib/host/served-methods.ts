@@ -7,6 +7,7 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { noSnapshots } from './check-request.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
 import { ExecStream, type ExecStreams } from './exec-stream.js';
@@ -37,10 +38,8 @@ export function servedMethods(
 function sandboxMethods(service: SandboxService): readonly ServedMethod[] {
   const definition = SandboxServiceDefinition;
   const { methods } = definition;
-  const lacking = (method: (typeof methods)[LackingMethod]): ServedMethod =>
-    unary<unknown, unknown>(definition, method, () =>
-      throwError(() => new UnsupportedError('snapshots', `this host has no ${method.name}`)),
-    );
+  const lacking = (method: (typeof methods)[LackingMethod], why: () => Error): ServedMethod =>
+    unary<unknown, unknown>(definition, method, () => throwError(() => why()));
   return [
     unary(definition, methods.createSandbox, (request, context) =>
       service.create(request, context),
@@ -51,11 +50,11 @@ function sandboxMethods(service: SandboxService): readonly ServedMethod[] {
       service.delete(request, context),
     ),
     unary(definition, methods.purgeSandboxes, (request) => service.purge(request)),
-    lacking(methods.createSandboxFromTemplate),
-    lacking(methods.createFileSystemSnapshot),
-    lacking(methods.getFileSystemSnapshot),
-    lacking(methods.listFileSystemSnapshots),
-    lacking(methods.deleteFileSystemSnapshot),
+    lacking(methods.createSandboxFromTemplate, noTemplates),
+    lacking(methods.createFileSystemSnapshot, noSnapshots),
+    lacking(methods.getFileSystemSnapshot, noSnapshots),
+    lacking(methods.listFileSystemSnapshots, noSnapshots),
+    lacking(methods.deleteFileSystemSnapshot, noSnapshots),
   ];
 }
 
@@ -87,6 +86,10 @@ type LackingMethod =
   | 'getFileSystemSnapshot'
   | 'listFileSystemSnapshots'
   | 'deleteFileSystemSnapshot';
+
+function noTemplates(): UnsupportedError {
+  return new UnsupportedError('templates', 'this host has no templates');
+}
 
 function discoveryMethods(service: DiscoveryService): readonly ServedMethod[] {
   const definition = DiscoveryServiceDefinition;
