@@ -1,1 +1,5 @@
-export { Host, type HostOptions } from './host/host.js';
+export type { HostTls } from './host/auth/tls.js';
+export { readTokens, type HostToken } from './host/auth/tokens.js';
+export type { HostOptions } from './host/host-options.js';
+export { Host } from './host/host.js';
+export type { HostLimits } from './host/limits.js';

@@ -4,6 +4,8 @@ export type CallMetadata = Readonly<Record<string, string | Uint8Array>>;
 /** Who makes a call, and with what. */
 export interface CallContext {
   readonly metadata: CallMetadata;
+  /** The name of the caller's token, where the host wants tokens. */
+  readonly caller: string | undefined;
   /** Aborted when the caller gave the call up, went away, or its deadline passed. */
   readonly signal: AbortSignal;
 }
@@ -20,6 +22,8 @@ export interface StreamListener<Request> {
 /** The server's end of a stream. */
 export interface HostStream<Request, Response> {
   readonly metadata: CallMetadata;
+  /** The name of the caller's token, where the host wants tokens. */
+  readonly caller: string | undefined;
   /** Begins to hear what the caller sends. */
   listen(listener: StreamListener<Request>): void;
   /** Stops hearing, or goes on: the caller then has to wait. */

@@ -12,10 +12,14 @@ interface Creation {
 export class Creations {
   readonly #byRequestId: Map<string, Creation> = new Map();
 
-  /** @throws SandboxValidationError where the id was another request's */
-  once(request: CreateSandboxRequest, create: () => HostSandbox): HostSandbox {
-    const { requestId } = request;
-    if (requestId === '') return create();
+  /** Callers know nothing of each other's ids. @throws SandboxValidationError where the id was another request's */
+  once(
+    request: CreateSandboxRequest,
+    caller: string | undefined,
+    create: () => HostSandbox,
+  ): HostSandbox {
+    if (request.requestId === '') return create();
+    const requestId = `${caller ?? ''}/${request.requestId}`;
     const bytes = CreateSandboxRequest.encode(request).finish();
     const before = this.#byRequestId.get(requestId);
     if (before !== undefined) {

@@ -16,6 +16,7 @@ import type {
 import { RunEnd, RunOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { toTimestamp } from '../wire/timestamp.js';
 import type { HostStream, StreamListener } from './call.js';
+import { exhausted } from './limits.js';
 import type { LiveRuns } from './live-runs.js';
 import type { Sandboxes } from './sandboxes.js';
 
@@ -24,6 +25,8 @@ export interface ExecStreams {
   readonly backend: SandboxBackend;
   readonly sandboxes: Sandboxes;
   readonly runs: LiveRuns;
+  /** Input that may wait for a process at most, in bytes. */
+  readonly maxStdinBytes: number;
 }
 
 /** So much input may wait for the process before the caller is made to wait. */
@@ -194,6 +197,13 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     }
     if (this.#inputOver || this.#stdin?.closed === true) return;
     this.#unread += data.length;
+    if (this.#unread > this.#streams.maxStdinBytes) {
+      this.#run.unsubscribe();
+      this.#stream.fail(
+        exhausted(`stdin: more than ${this.#streams.maxStdinBytes} bytes of it wait`),
+      );
+      return;
+    }
     if (this.#unread >= inputBytes) this.#stream.pause(true);
     if (this.#stdin === undefined) this.#waiting.push(data);
     else this.#write(this.#stdin, data);

@@ -1,32 +1,16 @@
-import {
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 import { concat, Observable } from 'rxjs';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import { checkInteger, checkRecord, checkText } from '../process/validate.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
-import { servedMethods } from './served-methods.js';
-import type { ServedMethod } from './grpc/service.js';
+import { serverCredentials } from './auth/tls.js';
+import { Tokens } from './auth/tokens.js';
+import { Calls } from './calls/calls.js';
+import { serverOf } from './grpc/server.js';
+import { checkOptions, defaultAddress, type HostOptions } from './host-options.js';
+import { usualLimits } from './limits.js';
 import { Sandboxes } from './sandboxes.js';
-
-/** Options for {@link Host}. */
-export interface HostOptions {
-  /** The address to listen on. Default `127.0.0.1`. */
-  readonly address?: string;
-  /** The port to listen on; 0: one that is free. Default 0. */
-  readonly port?: number;
-  /** How long an ended sandbox can still be asked for, in milliseconds. Default 3600000: an hour. */
-  readonly retentionMs?: number;
-  /** How much of a main command's output is kept for `StreamLogs`, in bytes. Default 4194304. */
-  readonly logBytes?: number;
-}
-
-/** Both official clients allow as much. */
-const maxMessageBytes = 104_857_600;
+import { servedMethods } from './served-methods.js';
 
 /**
  * Serves any backend to clients of `coreweave.sandbox.v1` over gRPC: this library's `grpcBackend`, and CoreWeave's own.
@@ -45,35 +29,41 @@ export class Host {
   readonly #options: HostOptions;
   readonly #server: Server;
   readonly #sandboxes: Sandboxes;
+  readonly #calls: Calls;
 
-  /** @throws {@link SandboxValidationError} for a bad option. */
+  /**
+   * @throws {@link SandboxValidationError} for a bad option, and for an address that other machines can reach without
+   * `tokens` and `tls`, unless `insecure` is set.
+   */
   constructor(backend: SandboxBackend, options: HostOptions = {}) {
     checkOptions(options);
     this.#options = options;
-    const { retentionMs = 3_600_000, logBytes = 4_194_304 } = options;
-    this.#sandboxes = new Sandboxes(backend, { retentionMs, logBytes });
-    this.#server = serverOf(servedMethods(backend, this.#sandboxes));
+    const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
+    const { maxMessageBytes, maxStdinBytes } = { ...usualLimits, ...limits };
+    this.#sandboxes = new Sandboxes(backend, { retentionMs, logBytes, limits });
+    this.#calls = new Calls({ tokens: new Tokens(tokens), limits });
+    const methods = servedMethods(backend, { sandboxes: this.#sandboxes, maxStdinBytes });
+    const { keepaliveMs = 20_000, keepaliveTimeoutMs = 40_000 } = options;
+    const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
+    this.#server = serverOf(methods, config);
   }
 
   /** Begins to listen. Gives the URL at which clients reach it. */
   listen(): OperationRef<string> {
-    const { address = '127.0.0.1', port = 0 } = this.#options;
+    const { address = defaultAddress, port = 0, tls } = this.#options;
     const host = address.includes(':') ? `[${address}]` : address;
     return startOperation(
       new Observable<string>((subscriber) => {
-        this.#server.bindAsync(
-          `${host}:${port}`,
-          ServerCredentials.createInsecure(),
-          (error, bound) => {
-            if (error !== null) {
-              const text = `cannot listen on ${host}:${port}: ${error.message}`;
-              subscriber.error(new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause: error }));
-              return;
-            }
-            subscriber.next(`http://${host}:${bound}`);
-            subscriber.complete();
-          },
-        );
+        const credentials = serverCredentials(tls);
+        this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
+          if (error !== null) {
+            const text = `cannot listen on ${host}:${port}: ${error.message}`;
+            subscriber.error(new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause: error }));
+            return;
+          }
+          subscriber.next(`${tls === undefined ? 'http' : 'https'}://${host}:${bound}`);
+          subscriber.complete();
+        });
       }),
     );
   }
@@ -86,27 +76,4 @@ export class Host {
     });
     return startOperation<void>(concat(stopped$, this.#sandboxes.close()), undefined);
   }
-}
-
-function serverOf(methods: readonly ServedMethod[]): Server {
-  const server = new Server({
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxMessageBytes,
-  });
-  const definition: Record<string, ServiceDefinition[string]> = {};
-  const implementation: UntypedServiceImplementation = {};
-  for (const { path, definition: method, handle } of methods) {
-    definition[path] = method;
-    implementation[path] = handle;
-  }
-  server.addService(definition, implementation);
-  return server;
-}
-
-function checkOptions(options: HostOptions): void {
-  checkRecord('options', options);
-  checkText('address', options.address);
-  checkInteger('port', options.port, { min: 0, max: 65_535 });
-  checkInteger('retentionMs', options.retentionMs, { min: 0 });
-  checkInteger('logBytes', options.logBytes, { min: 1024 });
 }

@@ -37,9 +37,11 @@ export class SandboxService {
     this.#sandboxes = sandboxes;
   }
 
-  create(request: CreateSandboxRequest, { metadata }: CallContext): Observable<Sandbox> {
+  create(request: CreateSandboxRequest, context: CallContext): Observable<Sandbox> {
+    const { metadata, caller } = context;
     return defer(() => {
-      const sandbox = this.#creations.once(request, () => this.#created(request, metadata));
+      const create = (): HostSandbox => this.#created(request, context);
+      const sandbox = this.#creations.once(request, caller, create);
       const answer$ = defer(() => of(this.#message(sandbox)));
       return metadata[Extension.settle] === undefined ? answer$ : concat(ready(sandbox), answer$);
     });
@@ -104,7 +106,7 @@ export class SandboxService {
     });
   }
 
-  #created(request: CreateSandboxRequest, metadata: CallContext['metadata']): HostSandbox {
+  #created(request: CreateSandboxRequest, { metadata, caller }: CallContext): HostSandbox {
     const message = request.sandbox?.spec ?? SandboxSpecMessage.create();
     checkSpecMessage(message);
     const bytes = metadata[Extension.sandbox];
@@ -113,7 +115,7 @@ export class SandboxService {
     const spec = specOf(message, options);
     checkSpec(spec);
     const files = message.containers[0]?.files ?? [];
-    return this.#sandboxes.create({ id: options.sandboxId, message, spec, files });
+    return this.#sandboxes.create({ id: options.sandboxId, message, spec, files, owner: caller });
   }
 
   #isListed({ record }: HostSandbox, request: ListSandboxesRequest): boolean {

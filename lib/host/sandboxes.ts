@@ -5,6 +5,7 @@ import {
   from,
   ignoreElements,
   race,
+  Subject,
   Subscription,
   timer,
   type Observable,
@@ -18,6 +19,7 @@ import type {
   FileMount,
   SandboxSpec as SandboxSpecMessage,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { checkRoom, type Count, type HostLimits } from './limits.js';
 import { SandboxRecord } from './sandbox-record.js';
 
 /** How a host keeps its sandboxes. */
@@ -26,6 +28,7 @@ export interface SandboxesConfig {
   readonly retentionMs: number;
   /** How much of a main command's output is kept. */
   readonly logBytes: number;
+  readonly limits: HostLimits;
 }
 
 /** A sandbox that is asked for. */
@@ -37,11 +40,15 @@ export interface NewSandbox {
   /** As a backend takes it. */
   readonly spec: SandboxSpec;
   readonly files: readonly FileMount[];
+  /** The name of the token of whoever asks. */
+  readonly owner: string | undefined;
 }
 
 /** A sandbox of the host: its record, and its life on the backend. */
 export interface HostSandbox {
   readonly record: SandboxRecord;
+  /** The name of the token with which it was made, where the host wants tokens. */
+  readonly owner: string | undefined;
   /** Its id on the backend, once it is there. */
   backendId: string | undefined;
   /** Completes when it runs; errors when it could not be made. */
@@ -62,6 +69,7 @@ export class Sandboxes {
   readonly #config: SandboxesConfig;
   readonly #byId: Map<string, HostSandbox> = new Map();
   readonly #lives = new Subscription();
+  readonly #created: Subject<HostSandbox> = new Subject();
   #count = 0;
 
   constructor(backend: SandboxBackend, config: SandboxesConfig) {
@@ -80,6 +88,11 @@ export class Sandboxes {
   /** Oldest first. */
   get all(): readonly HostSandbox[] {
     return [...this.#byId.values()];
+  }
+
+  /** Tells each sandbox when it begins to be made. */
+  get created$(): Observable<HostSandbox> {
+    return this.#created;
   }
 
   has(id: string): boolean {
@@ -101,8 +114,14 @@ export class Sandboxes {
     return backendId ?? '';
   }
 
-  /** Begins to make a sandbox. @throws SandboxValidationError where there is one with this id. */
-  create({ id: wanted, message, spec, files }: NewSandbox): HostSandbox {
+  /**
+   * Begins to make a sandbox.
+   *
+   * @throws SandboxValidationError where there is one with this id
+   * @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where there are as many as there may be
+   */
+  create({ id: wanted, message, spec, files, owner }: NewSandbox): HostSandbox {
+    this.#checkRoom(owner);
     const id = wanted === '' ? `sb-${newId().slice(0, 13)}` : wanted;
     if (this.#byId.has(id)) {
       const text = `there is a sandbox ${id} already; choose another id`;
@@ -111,11 +130,12 @@ export class Sandboxes {
     const { logBytes } = this.#config;
     const record = new SandboxRecord(id, { number: ++this.#count, spec: message, logBytes });
     const sandbox: HostSandbox = {
-      ...{ record, backendId: undefined, life: new Subscription() },
+      ...{ record, owner, backendId: undefined, life: new Subscription() },
       ...{ ready: new AsyncSubject(), gone: new AsyncSubject() },
       ...{ mainOver: new AsyncSubject(), forgotten: new AsyncSubject() },
     };
     this.#byId.set(id, sandbox);
+    this.#created.next(sandbox);
     const { command, ...bare } = withoutId(spec);
     sandbox.life.add(
       this.#backend.create(bare).subscribe({
@@ -164,6 +184,14 @@ export class Sandboxes {
   close(): Observable<never> {
     this.#lives.unsubscribe();
     return concat(...this.all.map((sandbox) => this.end(sandbox, 0))).pipe(ignoreElements());
+  }
+
+  #checkRoom(owner: string | undefined): void {
+    const { maxSandboxes: max, maxSandboxesPerToken: maxPerToken } = this.#config.limits;
+    const live = this.all.filter(({ record }) => record.phase !== 'over');
+    const count: Count = (whose) =>
+      live.filter((sandbox) => whose === 'all' || sandbox.owner === owner).length;
+    checkRoom('sandboxes', count, { max, maxPerToken });
   }
 
   #prepare(

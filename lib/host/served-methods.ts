@@ -16,18 +16,18 @@ import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
 import { SandboxService } from './sandbox-service.js';
-import type { Sandboxes } from './sandboxes.js';
 
 /** Every call that a host answers. */
 export function servedMethods(
   backend: SandboxBackend,
-  sandboxes: Sandboxes,
+  { sandboxes, maxStdinBytes }: Pick<ExecStreams, 'sandboxes' | 'maxStdinBytes'>,
 ): readonly ServedMethod[] {
   const runs = new LiveRuns();
+  const streams = { backend, sandboxes, runs, maxStdinBytes };
   const files = new FileService(backend, sandboxes);
   return [
     ...sandboxMethods(new SandboxService(sandboxes)),
-    ...execMethods(new ExecService(backend, sandboxes), { backend, sandboxes, runs }),
+    ...execMethods(new ExecService(backend, sandboxes), streams),
     ...readAndWriteMethods(files),
     ...discoveryMethods(new DiscoveryService(sandboxes)),
     ...processMethods(runs),

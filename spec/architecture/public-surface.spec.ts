@@ -36,7 +36,7 @@ const surface = {
     'toResult',
   ],
   'sandbox-rx/node': ['grpcBackend', 'localBackend'],
-  'sandbox-rx/host': ['Host'],
+  'sandbox-rx/host': ['Host', 'readTokens'],
   'sandbox-rx/testing': [
     'backendContract',
     'delay',

@@ -18,6 +18,7 @@ import { errorToStatus } from '../../wire/error-to-status.js';
 import { Extension, extensionVersion } from '../../wire/extension.js';
 import { statusDetailsKey } from '../../wire/grpc-code.js';
 import type { CallContext, CallMetadata, HostStream, StreamListener } from '../call.js';
+import { callerOf } from './callers.js';
 
 /** How a message gets on the wire and off it. */
 interface Codec<T> {
@@ -129,7 +130,11 @@ function contextOf<Request, Response>(
   call.once('cancelled', () => {
     gone.abort();
   });
-  const context = { metadata: plain(call.metadata), signal: gone.signal };
+  const context = {
+    metadata: plain(call.metadata),
+    caller: callerOf(call.metadata),
+    signal: gone.signal,
+  };
   return {
     context,
     run: (start) => {
@@ -144,6 +149,7 @@ function contextOf<Request, Response>(
 
 class GrpcHostStream<Request, Response> implements HostStream<Request, Response> {
   readonly metadata: CallMetadata;
+  readonly caller: string | undefined;
   readonly #call: ServerDuplexStream<Request, Response> | ServerWritableStream<unknown, Response>;
   #over = false;
 
@@ -152,6 +158,7 @@ class GrpcHostStream<Request, Response> implements HostStream<Request, Response>
   ) {
     this.#call = call;
     this.metadata = plain(call.metadata);
+    this.caller = callerOf(call.metadata);
   }
 
   listen(listener: StreamListener<Request>): void {
@@ -206,7 +213,7 @@ const codes: ReadonlyMap<number, GrpcStatus> = new Map(
 );
 
 /** The status of a failed call, as the server takes it. */
-function statusOf(error: unknown): StatusObject {
+export function statusOf(error: unknown): StatusObject {
   const { code, message, details } = errorToStatus(error);
   const metadata = new Metadata();
   if (details !== undefined) metadata.set(statusDetailsKey, bufferOf(details));

@@ -1,0 +1,162 @@
+import { Subject, type Observable } from 'rxjs';
+import { ConnectionLostError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { errorToStatus } from '../../wire/error-to-status.js';
+import type { CallStatus } from '../../wire/grpc-code.js';
+import { readDetails } from '../../wire/status-details.js';
+import type { Tokens } from '../auth/tokens.js';
+import { checkRoom, type Count, type HostLimits } from '../limits.js';
+
+/** A call that has come in. */
+export interface Arrival {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly isStream: boolean;
+  /** The value of the header. */
+  readonly authorization: string | undefined;
+  /** Ends the call with an error, whatever it is at. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** A call that was let in and goes on. */
+export interface OpenCall extends Arrival {
+  /** The name of the caller's token, where the host wants tokens. */
+  readonly caller: string | undefined;
+  readonly startedAtMs: number;
+}
+
+/** How a call ended, let in or not. */
+export interface EndedCall {
+  readonly path: string;
+  readonly caller: string | undefined;
+  readonly durationMs: number;
+  /** One of `GrpcCode`. */
+  readonly code: number;
+  /** Where it failed: the machine's word for it, and whom it was about. */
+  readonly reason?: string | undefined;
+  readonly sandboxId?: string | undefined;
+  readonly runId?: string | undefined;
+}
+
+/** What lets calls in. */
+export interface CallsConfig {
+  readonly tokens: Tokens;
+  readonly limits: HostLimits;
+}
+
+/** May be called by anybody, at any time, and is in nobody's way: what orchestrators probe. */
+const openService = '/grpc.health.v1.Health/';
+
+/** Runs a command for as long as it lasts. */
+const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec']);
+
+/**
+ * All calls of a host, by whatever transport they come. Here each is let in or refused, and its end is told; services
+ * know nothing of tokens, limits, metrics and logs.
+ */
+export class Calls {
+  readonly #config: CallsConfig;
+  readonly #open: Set<OpenCall> = new Set();
+  readonly #ended: Subject<EndedCall> = new Subject();
+  #isDraining = false;
+
+  constructor(config: CallsConfig) {
+    this.#config = config;
+  }
+
+  /** Tells each call when it is over, those that were refused too. */
+  get ended$(): Observable<EndedCall> {
+    return this.#ended;
+  }
+
+  /** Those that go on, health checks aside. */
+  get open(): ReadonlySet<OpenCall> {
+    return this.#open;
+  }
+
+  /** Lets a call in. @throws SandboxError where it is refused */
+  begin(arrival: Arrival): OpenCall {
+    const startedAtMs = performance.now();
+    if (arrival.path.startsWith(openService)) return { ...arrival, caller: undefined, startedAtMs };
+    const call = { ...arrival, caller: this.#callerOf(arrival), startedAtMs };
+    try {
+      this.#checkRoom(call);
+    } catch (error) {
+      this.#refused(call, error);
+    }
+    this.#open.add(call);
+    return call;
+  }
+
+  /** A call is over. Only its first end counts. */
+  end(call: OpenCall, status: Omit<CallStatus, 'message'>): void {
+    if (!this.#open.delete(call)) return;
+    const { path, caller, startedAtMs } = call;
+    const durationMs = performance.now() - startedAtMs;
+    this.#ended.next({ path, caller, durationMs, ...saidBy(status) });
+  }
+
+  /** From now on calls are refused. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Ends all calls that go on. */
+  failAll(): void {
+    const text = 'this host was shut down before the call had ended; its outcome is not known';
+    for (const call of this.#open) call.fail(new ConnectionLostError(text));
+  }
+
+  #callerOf(arrival: Arrival): string | undefined {
+    try {
+      return this.#config.tokens.verify(arrival.authorization);
+    } catch (error) {
+      return this.#refused({ path: arrival.path, caller: undefined }, error);
+    }
+  }
+
+  #refused({ path, caller }: Pick<EndedCall, 'path' | 'caller'>, error: unknown): never {
+    this.#ended.next({ path, caller, durationMs: 0, ...saidBy(errorToStatus(error)) });
+    throw error;
+  }
+
+  #checkRoom({ path, isStream, caller }: OpenCall): void {
+    if (this.#isDraining) throw shuttingDown();
+    const { maxRuns, maxRunsPerToken, maxStreams, maxStreamsPerToken } = this.#config.limits;
+    if (isRun(path)) {
+      const count = this.#count((call) => isRun(call.path), caller);
+      checkRoom('runs', count, { max: maxRuns, maxPerToken: maxRunsPerToken });
+    }
+    if (isStream) {
+      const count = this.#count((call) => call.isStream, caller);
+      checkRoom('open streams', count, { max: maxStreams, maxPerToken: maxStreamsPerToken });
+    }
+  }
+
+  #count(isCounted: (call: OpenCall) => boolean, caller: string | undefined): Count {
+    return (whose) => {
+      let count = 0;
+      for (const call of this.#open)
+        if (isCounted(call) && (whose === 'all' || call.caller === caller)) count++;
+      return count;
+    };
+  }
+}
+
+function saidBy({
+  code,
+  details,
+}: Omit<CallStatus, 'message'>): Pick<EndedCall, 'code' | 'reason' | 'sandboxId' | 'runId'> {
+  if (details === undefined) return { code };
+  const { reason, metadata = {} } = readDetails({ code, message: '', details });
+  return { code, reason, sandboxId: metadata['sandbox_id'], runId: metadata['run_id'] };
+}
+
+function isRun(path: string): boolean {
+  return runMethods.has(path.slice(path.lastIndexOf('/') + 1));
+}
+
+function shuttingDown(): SandboxError {
+  const text = 'this host is shutting down; make the call again elsewhere, or later';
+  return new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { retryable: true });
+}

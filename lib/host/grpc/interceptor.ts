@@ -1,0 +1,71 @@
+import {
+  ServerInterceptingCall,
+  status as GrpcStatus,
+  type Metadata,
+  type ServerInterceptor,
+} from '@grpc/grpc-js';
+import { statusDetailsKey } from '../../wire/grpc-code.js';
+import type { Calls, OpenCall } from '../calls/calls.js';
+import { exhausted } from '../limits.js';
+import { noteCaller } from './callers.js';
+import { statusOf } from './service.js';
+
+type InterceptedCall = Parameters<ServerInterceptor>[1];
+type CallEnd = Parameters<InterceptedCall['sendStatus']>[0];
+
+/** Shows the calls of gRPC to {@link Calls}: each when it begins, and when it is over. */
+export function interceptorOf(calls: Calls): ServerInterceptor {
+  return (method, call) => {
+    let open: OpenCall | undefined;
+    const ended = (code: number, details?: Uint8Array): void => {
+      if (open !== undefined) calls.end(open, { code, details });
+    };
+    const send = call.sendStatus.bind(call);
+    // Not by a responder, which does not see what the server itself refuses: a message that is too large.
+    call.sendStatus = (end) => {
+      const told = withDetails(end);
+      ended(told.code, detailsOf(told));
+      send(told);
+    };
+    const letIn = (metadata: Metadata): void => {
+      open = calls.begin({
+        path: method.path,
+        isStream: method.responseStream,
+        authorization: metadata.get('authorization')[0]?.toString(),
+        fail: (error) => {
+          call.sendStatus(statusOf(error));
+        },
+      });
+      noteCaller(metadata, open.caller);
+    };
+    return new ServerInterceptingCall(call, {
+      start: (next) => {
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            try {
+              letIn(metadata);
+            } catch (error) {
+              call.sendStatus(statusOf(error));
+              return;
+            }
+            proceed(metadata);
+          },
+          onCancel: () => {
+            ended(GrpcStatus.CANCELLED);
+          },
+        });
+      },
+    });
+  };
+}
+
+/** The server's own refusals say why like ours. */
+function withDetails(end: CallEnd): CallEnd {
+  if (end.code !== GrpcStatus.RESOURCE_EXHAUSTED || detailsOf(end) !== undefined) return end;
+  return statusOf(exhausted(end.details, false));
+}
+
+function detailsOf({ metadata }: CallEnd): Uint8Array | undefined {
+  const value = metadata?.get(statusDetailsKey)[0];
+  return value instanceof Uint8Array ? value : undefined;
+}

@@ -1,0 +1,38 @@
+import { Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Calls } from '../calls/calls.js';
+import { interceptorOf } from './interceptor.js';
+import type { ServedMethod } from './service.js';
+
+/** What a server keeps to. */
+export interface ServerConfig {
+  readonly calls: Calls;
+  /** Of messages that are taken. */
+  readonly maxMessageBytes: number;
+  /** From one ping to the next, in milliseconds. */
+  readonly keepaliveMs: number;
+  /** How long a ping may stay without an answer before the connection is given up. */
+  readonly keepaliveTimeoutMs: number;
+}
+
+/** What is sent is bounded by what may be asked for; both official clients take as much. */
+const maxSentBytes = 104_857_600;
+
+/** A gRPC server that answers these methods. */
+export function serverOf(methods: readonly ServedMethod[], config: ServerConfig): Server {
+  const { calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs } = config;
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxSentBytes,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    interceptors: [interceptorOf(calls)],
+  });
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const { path, definition: method, handle } of methods) {
+    definition[path] = method;
+    implementation[path] = handle;
+  }
+  server.addService(definition, implementation);
+  return server;
+}

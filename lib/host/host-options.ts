@@ -1,0 +1,67 @@
+import {
+  checkBoolean,
+  checkInteger,
+  checkRecord,
+  checkText,
+  maxTimerMs,
+} from '../process/validate.js';
+import { checkExposure } from './auth/exposure.js';
+import { checkTls, type HostTls } from './auth/tls.js';
+import { checkTokens, type HostToken } from './auth/tokens.js';
+import { checkLimits, type HostLimits } from './limits.js';
+
+/** Options for `Host`. */
+export interface HostOptions {
+  /**
+   * The address to listen on. Default `127.0.0.1`. Any that other machines can reach needs `tokens` and `tls`, or
+   * `insecure`.
+   */
+  readonly address?: string;
+  /** The port to listen on; 0: one that is free. Default 0. */
+  readonly port?: number;
+  /**
+   * What callers have to show one of, as `authorization: Bearer <token>`; health checks aside. Default: none, and
+   * everybody who can connect may do everything.
+   */
+  readonly tokens?: readonly HostToken[];
+  /** Certificates for TLS and mutual TLS. Default: HTTP/2 without TLS. */
+  readonly tls?: HostTls;
+  /** Listens wherever it is told to, though anybody could reach it, or read along. Default `false`. */
+  readonly insecure?: boolean;
+  /** How much to take on. */
+  readonly limits?: HostLimits;
+  /** How long an ended sandbox can still be asked for, in milliseconds. Default 3600000: an hour. */
+  readonly retentionMs?: number;
+  /** How much of a main command's output is kept for `StreamLogs`, in bytes. Default 4194304. */
+  readonly logBytes?: number;
+  /**
+   * From one HTTP/2 ping to the next on each connection, in milliseconds; it keeps the way through a NAT open.
+   * Default 20000.
+   */
+  readonly keepaliveMs?: number;
+  /**
+   * How long a ping may stay unanswered before its connection counts as dead and its calls are ended, in milliseconds.
+   * Default 40000: a peer that was stopped for half a minute is still there.
+   */
+  readonly keepaliveTimeoutMs?: number;
+}
+
+/** @throws SandboxValidationError for a bad option */
+export function checkOptions(options: HostOptions): void {
+  checkRecord('options', options);
+  checkText('address', options.address);
+  checkInteger('port', options.port, { min: 0, max: 65_535 });
+  checkTokens(options.tokens);
+  checkTls(options.tls);
+  checkBoolean('insecure', options.insecure);
+  checkLimits(options.limits);
+  checkInteger('retentionMs', options.retentionMs, { min: 0 });
+  checkInteger('logBytes', options.logBytes, { min: 1024 });
+  checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
+  checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
+  const { address = defaultAddress, tokens = [], tls, insecure = false } = options;
+  checkExposure({ address, hasTokens: tokens.length > 0, hasTls: tls !== undefined, insecure });
+}
+
+/** Only this machine reaches it. */
+export const defaultAddress = '127.0.0.1';

@@ -1,0 +1,74 @@
+import { SandboxError } from '../process/errors/sandbox-error.js';
+import { checkInteger, checkRecord } from '../process/validate.js';
+import { GrpcCode } from '../wire/grpc-code.js';
+
+/** How much a host takes on. What is more is refused with RESOURCE_EXHAUSTED, reason `SANDBOXRX_LIMIT`. */
+export interface HostLimits {
+  /** Sandboxes that are not over, at a time. Default: as many as are asked for. */
+  readonly maxSandboxes?: number;
+  /** The same, of those that callers with one token made. */
+  readonly maxSandboxesPerToken?: number;
+  /** Calls of `Exec` and `StreamExec` at a time: runs, main commands aside. Default: as many as are asked for. */
+  readonly maxRuns?: number;
+  /** The same, of callers with one token. */
+  readonly maxRunsPerToken?: number;
+  /** Open streams: `StreamExec` and `StreamLogs`. Default: as many as are asked for. */
+  readonly maxStreams?: number;
+  /** The same, of callers with one token. */
+  readonly maxStreamsPerToken?: number;
+  /** The largest message that is taken, in bytes. Default 104857600, as both official clients have it. */
+  readonly maxMessageBytes?: number;
+  /**
+   * Input of one run that may wait for its process, in bytes. From 1 MiB on the caller is made to wait, so this is
+   * reached by larger messages alone. Default 33554432.
+   */
+  readonly maxStdinBytes?: number;
+}
+
+/** The limits of a host that was given none. */
+export const usualLimits = {
+  maxMessageBytes: 104_857_600,
+  maxStdinBytes: 33_554_432,
+} as const;
+
+const counts = [
+  'maxSandboxes',
+  'maxSandboxesPerToken',
+  'maxRuns',
+  'maxRunsPerToken',
+  'maxStreams',
+  'maxStreamsPerToken',
+] as const;
+
+/** Refuses what are no {@link HostLimits}; `undefined` passes. @throws SandboxValidationError */
+export function checkLimits(limits: HostLimits | undefined): void {
+  if (limits === undefined) return;
+  checkRecord('limits', limits);
+  for (const name of counts) checkInteger(`limits.${name}`, limits[name], { min: 1 });
+  const sizes = { min: 1024, max: 2 ** 31 - 1 };
+  checkInteger('limits.maxMessageBytes', limits.maxMessageBytes, sizes);
+  checkInteger('limits.maxStdinBytes', limits.maxStdinBytes, sizes);
+}
+
+/** Counts what there is, of everybody or of the one who asks. It is asked where there is a limit. */
+export type Count = (whose: 'all' | 'caller') => number;
+
+/** Refuses one more where there are as many as there may be. @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` */
+export function checkRoom(
+  what: string,
+  count: Count,
+  { max, maxPerToken }: Readonly<Record<'max' | 'maxPerToken', number | undefined>>,
+): void {
+  if (max !== undefined && count('all') >= max) {
+    throw exhausted(`this host has ${max} ${what}, and takes no more`);
+  }
+  if (maxPerToken !== undefined && count('caller') >= maxPerToken) {
+    throw exhausted(`there are ${maxPerToken} ${what} of this token, and it may have no more`);
+  }
+}
+
+/** There is no room for what is asked for. */
+export function exhausted(message: string, isRetryable = true): SandboxError {
+  const remote = { grpcCode: GrpcCode.RESOURCE_EXHAUSTED, reason: 'SANDBOXRX_LIMIT' };
+  return new SandboxError('ERR_RESOURCE_EXHAUSTED', message, { remote, retryable: isRetryable });
+}
