@@ -1,8 +1,8 @@
-import { from, Observable, Subject } from 'rxjs';
+import { from, Observable } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
-import { Turns } from '../process/turns.js';
 import { RunRegistry } from './run-registry.js';
+import { SandboxNews } from './sandbox-news.js';
 import { matches, type SandboxFilter, type SandboxInfo } from './sandbox-spec.js';
 
 /** A sandbox that lives in this program: what is told of it, its engine's own handle, and its runs. */
@@ -16,10 +16,7 @@ export interface SandboxEntry<Box> {
 export class SandboxRegistry<Box> {
   readonly #entries: Map<string, SandboxEntry<Box>> = new Map();
   readonly #reserved: Set<string> = new Set();
-  /** How those that watch were told that each sandbox stands. */
-  readonly #told: Map<string, SandboxInfo> = new Map();
-  readonly #changes: Subject<SandboxInfo> = new Subject();
-  readonly #turns = new Turns();
+  readonly #news = new SandboxNews();
 
   /** Takes an id before the sandbox exists, so that it cannot be made twice at once. */
   reserve(id: string): void {
@@ -38,13 +35,13 @@ export class SandboxRegistry<Box> {
   add(info: SandboxInfo, box: Box): SandboxEntry<Box> {
     const entry: SandboxEntry<Box> = { info, box, runs: new RunRegistry() };
     this.#entries.set(info.id, entry);
-    this.#turns.give(info, this);
+    this.#news.tell(info);
     return entry;
   }
 
   update(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): void {
     entry.info = { ...entry.info, ...change };
-    this.#turns.give(entry.info, this);
+    this.#news.tell(entry.info);
   }
 
   /** May be called by several who waited for the same end; it is told once. */
@@ -84,36 +81,6 @@ export class SandboxRegistry<Box> {
 
   /** Those there are, then each change; one that no longer matches is told once more, so that it can be removed. */
   watch(wanted: SandboxFilter): Observable<SandboxInfo> {
-    return new Observable((subscriber) => {
-      const turns = new Turns();
-      const matching: Set<string> = new Set();
-      const tell = (info: SandboxInfo): void => {
-        if (matches(info, wanted)) matching.add(info.id);
-        else if (!matching.delete(info.id)) return;
-        subscriber.next(info);
-        if (info.status === 'deleted') matching.delete(info.id);
-      };
-      // A change that is made while the list is told waits for its end.
-      turns.take(() => {
-        subscriber.add(
-          this.#changes.subscribe({
-            next: (info) => {
-              turns.give(info, { take: tell });
-            },
-            error: (error: unknown) => {
-              subscriber.error(error);
-            },
-          }),
-        );
-        for (const info of [...this.#told.values()]) tell(info);
-      });
-    });
-  }
-
-  /** A change that a watcher makes is told when every other watcher knows the one before. */
-  take(info: SandboxInfo): void {
-    if (info.status === 'deleted') this.#told.delete(info.id);
-    else this.#told.set(info.id, info);
-    this.#changes.next(info);
+    return this.#news.watch(wanted);
   }
 }
