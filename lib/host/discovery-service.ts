@@ -10,7 +10,7 @@ import {
 } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
 import { toTimestamp } from '../wire/timestamp.js';
 import { pageOf } from './pages.js';
-import { runner } from './sandbox-service.js';
+import { runner } from './runner.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** DiscoveryService: a host is the one runner that it has. */

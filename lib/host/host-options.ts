@@ -32,6 +32,11 @@ export interface HostOptions {
   readonly limits?: HostLimits;
   /** How long an ended sandbox can still be asked for, in milliseconds. Default 3600000: an hour. */
   readonly retentionMs?: number;
+  /**
+   * Where the host writes down its sandboxes and templates, so that one that is started again after a crash knows them.
+   * The directory is made where there is none. Default: nowhere.
+   */
+  readonly dataDirectory?: string;
   /** How much of a main command's output is kept for `StreamLogs`, in bytes. Default 4194304. */
   readonly logBytes?: number;
   /**
@@ -50,6 +55,7 @@ export interface HostOptions {
 export function checkOptions(options: HostOptions): void {
   checkRecord('options', options);
   checkText('address', options.address);
+  checkText('dataDirectory', options.dataDirectory);
   checkInteger('port', options.port, { min: 0, max: 65_535 });
   checkTokens(options.tokens);
   checkTls(options.tls);

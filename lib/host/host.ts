@@ -1,5 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
-import { concat, Observable } from 'rxjs';
+import { concat, defer, from, ignoreElements, Observable } from 'rxjs';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
@@ -9,8 +9,12 @@ import { Calls } from './calls/calls.js';
 import { serverOf } from './grpc/server.js';
 import { checkOptions, defaultAddress, type HostOptions } from './host-options.js';
 import { usualLimits } from './limits.js';
+import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
 import { servedMethods } from './served-methods.js';
+import { Journal } from './store/journal.js';
+import { levelStore, memoryStore, type Store } from './store/store.js';
+import { TemplateService } from './template-service.js';
 
 /**
  * Serves any backend to clients of `coreweave.sandbox.v1` over gRPC: this library's `grpcBackend`, and CoreWeave's own.
@@ -30,6 +34,9 @@ export class Host {
   readonly #server: Server;
   readonly #sandboxes: Sandboxes;
   readonly #calls: Calls;
+  readonly #store: Store;
+  readonly #journal: Journal;
+  readonly #service: SandboxService;
 
   /**
    * @throws {@link SandboxValidationError} for a bad option, and for an address that other machines can reach without
@@ -39,10 +46,17 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
+    const { dataDirectory } = options;
     const { maxMessageBytes, maxStdinBytes } = { ...usualLimits, ...limits };
     this.#sandboxes = new Sandboxes(backend, { retentionMs, logBytes, limits });
     this.#calls = new Calls({ tokens: new Tokens(tokens), limits });
-    const methods = servedMethods(backend, { sandboxes: this.#sandboxes, maxStdinBytes });
+    this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
+    this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
+    this.#service = new SandboxService(this.#sandboxes, this.#journal);
+    const methods = servedMethods(backend, {
+      ...{ sandboxes: this.#sandboxes, maxStdinBytes, service: this.#service },
+      templates: new TemplateService(this.#store.templates),
+    });
     const { keepaliveMs = 20_000, keepaliveTimeoutMs = 40_000 } = options;
     const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
     this.#server = serverOf(methods, config);
@@ -52,19 +66,23 @@ export class Host {
   listen(): OperationRef<string> {
     const { address = defaultAddress, port = 0, tls } = this.#options;
     const host = address.includes(':') ? `[${address}]` : address;
+    const bound$: Observable<string> = new Observable((subscriber) => {
+      const credentials = serverCredentials(tls);
+      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
+        if (error !== null) {
+          const text = `cannot listen on ${host}:${port}: ${error.message}`;
+          subscriber.error(new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause: error }));
+          return;
+        }
+        subscriber.next(`${tls === undefined ? 'http' : 'https'}://${host}:${bound}`);
+        subscriber.complete();
+      });
+    });
     return startOperation(
-      new Observable<string>((subscriber) => {
-        const credentials = serverCredentials(tls);
-        this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-          if (error !== null) {
-            const text = `cannot listen on ${host}:${port}: ${error.message}`;
-            subscriber.error(new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause: error }));
-            return;
-          }
-          subscriber.next(`${tls === undefined ? 'http' : 'https'}://${host}:${bound}`);
-          subscriber.complete();
-        });
-      }),
+      concat(
+        defer(() => this.#restored()),
+        bound$,
+      ),
     );
   }
 
@@ -74,6 +92,20 @@ export class Host {
       this.#server.forceShutdown();
       subscriber.complete();
     });
-    return startOperation<void>(concat(stopped$, this.#sandboxes.close()), undefined);
+    const written$ = defer(async () => {
+      await this.#journal.settled();
+      await this.#store.close();
+    }).pipe(ignoreElements());
+    return startOperation<void>(concat(stopped$, this.#sandboxes.close(), written$), undefined);
+  }
+
+  /** Emits nothing; completes when what a host before this one wrote down is known. */
+  #restored(): Observable<never> {
+    const restoring = async (): Promise<void> => {
+      await this.#store.open();
+      const stored = await this.#store.sandboxes.all();
+      this.#service.restore(stored.toSorted((a, b) => Number(a.number - b.number)));
+    };
+    return from(restoring()).pipe(ignoreElements());
   }
 }

@@ -1,3 +1,4 @@
+import { Subject, type Observable } from 'rxjs';
 import { newId } from '../process/new-id.js';
 import { SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
@@ -8,10 +9,11 @@ import {
   SandboxStatus as StatusMessage,
   ServiceStatus,
   State,
-  type SandboxSpec as SandboxSpecMessage,
+  SandboxSpec as SandboxSpecMessage,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { isTerminal, stateOf } from '../wire/sandbox-state.js';
-import { toTimestamp } from '../wire/timestamp.js';
+import type { Timestamp } from '../wire/generated/google/protobuf/timestamp.js';
+import { infoOf, isTerminal, stateOf } from '../wire/sandbox-state.js';
+import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
 import { MainLog } from './main-log.js';
 
 /** How a sandbox stands, in the words of the API. */
@@ -23,12 +25,15 @@ export class SandboxRecord {
   /** In the order of creation. */
   readonly number: number;
   readonly spec: SandboxSpecMessage;
-  readonly createdAtMs: number = Date.now();
+  /** When it was asked for. */
+  readonly createdAtMs: number;
   /** The id of the main command's run, if there is one. */
   readonly mainRunId: string = newId();
   readonly log: MainLog;
   /** The log's name for those who take it up again. */
   readonly logSession: string = newId();
+  readonly #origin: Pick<Sandbox, 'sourceTemplateId' | 'sourceTemplateRevision'>;
+  readonly #changed: Subject<void> = new Subject();
   #phase: Phase = 'creating';
   #status: SandboxStatus = 'running';
   #reason = '';
@@ -36,22 +41,23 @@ export class SandboxRecord {
   #startedAtMs: number | undefined;
   #endedAtMs: number | undefined;
 
+  /** `asked` says what it shall be and, of one that a host before this one had, how it stood. */
   constructor(
     id: string,
     {
       number,
-      spec,
+      asked,
       logBytes,
-    }: {
-      readonly number: number;
-      readonly spec: SandboxSpecMessage;
-      readonly logBytes: number;
-    },
+    }: { readonly number: number; readonly asked: Sandbox; readonly logBytes: number },
   ) {
     this.id = id;
     this.number = number;
-    this.spec = spec;
+    this.spec = asked.spec ?? SandboxSpecMessage.create();
+    const { sourceTemplateId, sourceTemplateRevision, status } = asked;
+    this.#origin = { sourceTemplateId, sourceTemplateRevision };
+    this.createdAtMs = millisecondsOf(status?.createTime) ?? Date.now();
     this.log = new MainLog(logBytes);
+    if (status !== undefined) this.#restore(asked, status);
   }
 
   get phase(): Phase {
@@ -66,10 +72,16 @@ export class SandboxRecord {
     };
   }
 
+  /** Tells whenever there is something new to be told of it. */
+  get changed$(): Observable<void> {
+    return this.#changed;
+  }
+
   started(): void {
     if (this.#phase !== 'creating') return;
     this.#phase = 'running';
     this.#startedAtMs = Date.now();
+    this.#changed.next();
   }
 
   /** It is being ended, for the first reason that is given. */
@@ -78,10 +90,12 @@ export class SandboxRecord {
     this.#phase = 'terminating';
     this.#status = status;
     this.#reason = reason;
+    this.#changed.next();
   }
 
   mainEnded(returncode: number): void {
     this.#returncode = returncode;
+    this.#changed.next();
   }
 
   ended(): void {
@@ -89,6 +103,17 @@ export class SandboxRecord {
     this.#phase = 'over';
     this.#endedAtMs = Date.now();
     this.log.complete();
+    this.#changed.next();
+  }
+
+  /** It has got its place on the backend. */
+  placed(): void {
+    this.#changed.next();
+  }
+
+  /** When it ended; undefined before. */
+  get endedAtMs(): number | undefined {
+    return this.#endedAtMs;
   }
 
   /** @throws SandboxError with code `ERR_SANDBOX_OVER` */
@@ -120,8 +145,7 @@ export class SandboxRecord {
     const { services, containers, maxLifetimeSeconds } = this.spec;
     const resources = containers[0]?.resourceRequirements;
     return Sandbox.fromPartial({
-      sandboxId: this.id,
-      spec: this.spec,
+      ...{ sandboxId: this.id, spec: this.spec, ...this.#origin },
       status: StatusMessage.fromPartial({
         ...{ state, stateReason, runnerId, runnerGroupId },
         createTime: toTimestamp(this.createdAtMs),
@@ -140,6 +164,19 @@ export class SandboxRecord {
     });
   }
 
+  /** What was going on died with the host before. */
+  #restore(asked: Sandbox, status: StatusMessage): void {
+    const wasOver = isTerminal(status.state);
+    const before = infoOf(asked);
+    this.#phase = 'over';
+    this.#status = wasOver ? before.status : 'stopped';
+    this.#reason = wasOver ? (before.reason ?? '') : 'it died with its host';
+    this.#returncode = status.exitCode;
+    this.#startedAtMs = millisecondsOf(status.startTime);
+    this.#endedAtMs = millisecondsOf(status.endTime) ?? Date.now();
+    this.log.complete();
+  }
+
   #state(): Pick<StatusMessage, 'state' | 'stateReason'> {
     switch (this.#phase) {
       case 'creating':
@@ -152,4 +189,8 @@ export class SandboxRecord {
         return stateOf(this.info);
     }
   }
+}
+
+function millisecondsOf(time: Timestamp | undefined): number | undefined {
+  return time && fromTimestamp(time);
 }

@@ -1,4 +1,4 @@
-import { concat, defer, ignoreElements, of, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, from, ignoreElements, of, type Observable } from 'rxjs';
 import { SandboxValidationError, UnsupportedError } from '../process/errors/errors.js';
 import { checkSpec } from '../sandbox/sandbox-spec.js';
 import { Extension } from '../wire/extension.js';
@@ -14,6 +14,7 @@ import {
   type PurgeSandboxesResponse,
   type Sandbox,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import type { StoredSandbox } from '../wire/generated/sandboxrx/store/v1/store.js';
 import { SandboxOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { specOf } from '../wire/sandbox-request.js';
 import { isTerminal } from '../wire/sandbox-state.js';
@@ -21,20 +22,31 @@ import type { CallContext } from './call.js';
 import { checkSpecMessage, noSnapshots } from './check-request.js';
 import { Creations } from './creations.js';
 import { pageOf } from './pages.js';
-import type { HostSandbox, Sandboxes } from './sandboxes.js';
-
-/** What a host is called as the runner of its sandboxes. */
-export const runner = { runnerId: 'local', runnerGroupId: 'sandbox-rx' } as const;
+import { runner } from './runner.js';
+import type { HostSandbox } from './host-sandbox.js';
+import type { Sandboxes } from './sandboxes.js';
+import type { Journal } from './store/journal.js';
 
 const maxGraceSeconds = 300;
 
 /** The unary calls of SandboxService. */
 export class SandboxService {
   readonly #sandboxes: Sandboxes;
+  readonly #journal: Journal;
   readonly #creations = new Creations();
 
-  constructor(sandboxes: Sandboxes) {
+  constructor(sandboxes: Sandboxes, journal: Journal) {
     this.#sandboxes = sandboxes;
+    this.#journal = journal;
+  }
+
+  /** Takes over what a host before this one had. */
+  restore(stored: readonly StoredSandbox[]): void {
+    for (const one of stored) {
+      const sandbox = this.#sandboxes.restore(one);
+      this.#creations.remember(sandbox);
+      this.#journal.follow(sandbox);
+    }
   }
 
   create(request: CreateSandboxRequest, context: CallContext): Observable<Sandbox> {
@@ -43,7 +55,9 @@ export class SandboxService {
       const create = (): HostSandbox => this.#created(request, context);
       const sandbox = this.#creations.once(request, caller, create);
       const answer$ = defer(() => of(this.#message(sandbox)));
-      return metadata[Extension.settle] === undefined ? answer$ : concat(ready(sandbox), answer$);
+      const written$ = from(this.#journal.written(sandbox)).pipe(ignoreElements());
+      const ready$ = metadata[Extension.settle] === undefined ? EMPTY : ready(sandbox);
+      return concat(written$, ready$, answer$);
     });
   }
 
@@ -115,7 +129,7 @@ export class SandboxService {
     const spec = specOf(message, options);
     checkSpec(spec);
     const files = message.containers[0]?.files ?? [];
-    return this.#sandboxes.create({ id: options.sandboxId, message, spec, files, owner: caller });
+    return this.#sandboxes.create({ id: options.sandboxId, request, spec, files, owner: caller });
   }
 
   #isListed({ record }: HostSandbox, request: ListSandboxesRequest): boolean {

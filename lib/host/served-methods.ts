@@ -1,7 +1,7 @@
-import { concat, defer, ignoreElements, of, throwError } from 'rxjs';
-import { UnsupportedError } from '../process/errors/errors.js';
+import { concat, defer, ignoreElements, mergeMap, of, throwError } from 'rxjs';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { DiscoveryServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
+import { SandboxTemplateServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
 import { SandboxServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import {
   FileServiceDefinition,
@@ -15,18 +15,28 @@ import { FileService } from './file-service.js';
 import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc/service.js';
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
-import { SandboxService } from './sandbox-service.js';
+import type { SandboxService } from './sandbox-service.js';
+import type { TemplateService } from './template-service.js';
 
 /** Every call that a host answers. */
 export function servedMethods(
   backend: SandboxBackend,
-  { sandboxes, maxStdinBytes }: Pick<ExecStreams, 'sandboxes' | 'maxStdinBytes'>,
+  {
+    sandboxes,
+    maxStdinBytes,
+    service,
+    templates,
+  }: Pick<ExecStreams, 'sandboxes' | 'maxStdinBytes'> & {
+    readonly service: SandboxService;
+    readonly templates: TemplateService;
+  },
 ): readonly ServedMethod[] {
   const runs = new LiveRuns();
   const streams = { backend, sandboxes, runs, maxStdinBytes };
   const files = new FileService(backend, sandboxes);
   return [
-    ...sandboxMethods(new SandboxService(sandboxes)),
+    ...sandboxMethods(service, templates),
+    ...templateMethods(templates),
     ...execMethods(new ExecService(backend, sandboxes), streams),
     ...readAndWriteMethods(files),
     ...discoveryMethods(new DiscoveryService(sandboxes)),
@@ -35,7 +45,10 @@ export function servedMethods(
   ];
 }
 
-function sandboxMethods(service: SandboxService): readonly ServedMethod[] {
+function sandboxMethods(
+  service: SandboxService,
+  templates: TemplateService,
+): readonly ServedMethod[] {
   const definition = SandboxServiceDefinition;
   const { methods } = definition;
   const lacking = (method: (typeof methods)[LackingMethod], why: () => Error): ServedMethod =>
@@ -50,7 +63,9 @@ function sandboxMethods(service: SandboxService): readonly ServedMethod[] {
       service.delete(request, context),
     ),
     unary(definition, methods.purgeSandboxes, (request) => service.purge(request)),
-    lacking(methods.createSandboxFromTemplate, noTemplates),
+    unary(definition, methods.createSandboxFromTemplate, (request, context) =>
+      templates.resolve(request).pipe(mergeMap((resolved) => service.create(resolved, context))),
+    ),
     lacking(methods.createFileSystemSnapshot, noSnapshots),
     lacking(methods.getFileSystemSnapshot, noSnapshots),
     lacking(methods.listFileSystemSnapshots, noSnapshots),
@@ -81,14 +96,21 @@ function readAndWriteMethods(service: FileService): readonly ServedMethod[] {
 
 /** What this host does not have yet. */
 type LackingMethod =
-  | 'createSandboxFromTemplate'
   | 'createFileSystemSnapshot'
   | 'getFileSystemSnapshot'
   | 'listFileSystemSnapshots'
   | 'deleteFileSystemSnapshot';
 
-function noTemplates(): UnsupportedError {
-  return new UnsupportedError('templates', 'this host has no templates');
+function templateMethods(service: TemplateService): readonly ServedMethod[] {
+  const definition = SandboxTemplateServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.createSandboxTemplate, (request) => service.create(request)),
+    unary(definition, methods.getSandboxTemplate, (request) => service.get(request)),
+    unary(definition, methods.listSandboxTemplates, (request) => service.list(request)),
+    unary(definition, methods.updateSandboxTemplate, (request) => service.update(request)),
+    unary(definition, methods.deleteSandboxTemplate, (request) => service.delete(request)),
+  ];
 }
 
 function discoveryMethods(service: DiscoveryService): readonly ServedMethod[] {

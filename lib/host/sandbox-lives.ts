@@ -1,0 +1,163 @@
+import { concat, EMPTY, from, race, timer, type Observable } from 'rxjs';
+import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
+import { plainRun } from '../sandbox/plain-run.js';
+import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
+import type { FileMount } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import type { HostSandbox } from './host-sandbox.js';
+
+/** The lives of sandboxes on the backend: how each is brought up, goes on and ends. */
+export class SandboxLives {
+  readonly #backend: SandboxBackend;
+  /** Told of each when nothing but its record is left. */
+  readonly #ended: (sandbox: HostSandbox) => void;
+
+  constructor(backend: SandboxBackend, ended: (sandbox: HostSandbox) => void) {
+    this.#backend = backend;
+    this.#ended = ended;
+  }
+
+  begin(
+    sandbox: HostSandbox,
+    { spec, files }: { readonly spec: SandboxSpec; readonly files: readonly FileMount[] },
+  ): void {
+    const { command, ...bare } = withoutId(spec);
+    sandbox.life.add(
+      this.#backend.create(bare).subscribe({
+        next: (info) => {
+          sandbox.backendId = info.id;
+          sandbox.record.placed();
+          this.#prepare(sandbox, files, command);
+        },
+        error: (error: unknown) => {
+          this.#failed(sandbox, error);
+        },
+      }),
+    );
+  }
+
+  /** Ends a sandbox; the main command first, where it is given time. Completes when nothing is left. */
+  end(sandbox: HostSandbox, graceMs: number): Observable<void> {
+    const { record, mainOver } = sandbox;
+    const before = record.phase;
+    record.ending('stopped', 'it was stopped');
+    // Its main command is no longer started.
+    if (before === 'creating') mainOver.complete();
+    if (before === 'creating' || before === 'running') {
+      if (graceMs > 0 && this.#backend.capabilities.signals) {
+        this.#askToEnd(sandbox);
+        race(timer(graceMs), concat(mainOver, timer(0))).subscribe({
+          next: () => {
+            this.#close(sandbox);
+          },
+          error: ignore,
+        });
+      } else {
+        this.#close(sandbox);
+      }
+    }
+    return sandbox.gone;
+  }
+
+  /** It has ended by itself. */
+  over(sandbox: HostSandbox, status: 'completed' | 'failed' | 'stopped', reason: string): void {
+    if (sandbox.record.phase !== 'running') return;
+    sandbox.record.ending(status, reason);
+    this.#close(sandbox);
+  }
+
+  #askToEnd({ backendId = '', record }: HostSandbox): void {
+    this.#backend
+      .signal({ sandboxId: backendId, runId: record.mainRunId, signal: 'SIGTERM' })
+      .subscribe({ error: ignore });
+  }
+
+  #failed(sandbox: HostSandbox, error: unknown): void {
+    sandbox.record.ending('failed', messageOf(error));
+    sandbox.mainOver.complete();
+    sandbox.ready.error(error);
+    this.#close(sandbox);
+  }
+
+  /** Removes it from the backend, and keeps the record for a while. */
+  #close(sandbox: HostSandbox): void {
+    const { record, backendId, life, mainOver, gone } = sandbox;
+    life.unsubscribe();
+    sandbox.ready.complete();
+    const removed$ =
+      backendId === undefined ? EMPTY : concat(this.#backend.delete(backendId), mainOver);
+    const ended = (): void => {
+      record.ended();
+      gone.complete();
+      this.#ended(sandbox);
+    };
+    removed$.subscribe({ error: ended, complete: ended });
+  }
+
+  #prepare(
+    sandbox: HostSandbox,
+    files: readonly FileMount[],
+    command: readonly string[] | undefined,
+  ): void {
+    const { life, record } = sandbox;
+    const sandboxId = sandbox.backendId ?? '';
+    const written$ = files.map(({ path, content: data }) =>
+      this.#backend.files.write({ sandboxId, path, data$: from([{ data, accepted: ignore }]) }),
+    );
+    life.add(
+      concat(...written$).subscribe({
+        error: (error: unknown) => {
+          this.#failed(sandbox, error);
+        },
+        complete: () => {
+          if (record.phase !== 'creating') return;
+          record.started();
+          if (command === undefined) {
+            record.log.complete();
+            sandbox.mainOver.complete();
+          } else {
+            this.#startMain(sandbox, command);
+          }
+          sandbox.ready.complete();
+        },
+      }),
+    );
+  }
+
+  #startMain(sandbox: HostSandbox, command: readonly string[]): void {
+    const { record, mainOver } = sandbox;
+    const sandboxId = sandbox.backendId ?? '';
+    const request: ExecRequest = { ...plainRun, sandboxId, id: record.mainRunId, command };
+    this.#backend.exec(request).subscribe({
+      next: (event) => {
+        if (event.type !== 'exit') {
+          record.log.append(event.data, Date.now());
+          return;
+        }
+        const { returncode } = event;
+        record.mainEnded(returncode);
+        this.over(sandbox, returncode === 0 ? 'completed' : 'failed', 'its main command ended');
+      },
+      error: (error: unknown) => {
+        mainOver.complete();
+        this.over(sandbox, 'failed', messageOf(error));
+      },
+      complete: () => {
+        mainOver.complete();
+      },
+    });
+  }
+}
+
+/** The host chooses its ids itself, so that any backend will do. */
+function withoutId(spec: SandboxSpec): SandboxSpec {
+  const { id, ...rest } = spec;
+  return id === undefined ? spec : rest;
+}
+
+function ignore(): void {
+  // Nobody waits for it.
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,82 @@
+import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { ClassicLevel } from 'classic-level';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { SandboxTemplate } from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import { StoredSandbox } from '../../wire/generated/sandboxrx/store/v1/store.js';
+import { MemoryTable, type Table } from './table.js';
+
+/** What a host remembers. */
+export interface Store {
+  readonly sandboxes: Table<StoredSandbox>;
+  readonly templates: Table<SandboxTemplate>;
+  /** @throws SandboxError (rejection) with code `ERR_BACKEND_UNAVAILABLE`, where it cannot be opened. */
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A store that is gone with the host. */
+export function memoryStore(): Store {
+  return {
+    sandboxes: new MemoryTable(),
+    templates: new MemoryTable(),
+    open: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}
+
+type Database = ClassicLevel<string, Uint8Array>;
+
+/** A store in a directory, which is made where there is none. Only one host at a time may have it open. */
+export function levelStore(directory: string): Store {
+  const database: Database = new ClassicLevel(directory, { valueEncoding: 'view' });
+  return {
+    sandboxes: new LevelTable(database, { prefix: 'sandbox/', codec: StoredSandbox }),
+    templates: new LevelTable(database, { prefix: 'template/', codec: SandboxTemplate }),
+    open: async () => {
+      try {
+        await database.open();
+      } catch (cause) {
+        const text = `cannot open the store in ${directory}: another host has it, or it is no store`;
+        throw new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause });
+      }
+    },
+    close: () => database.close(),
+  };
+}
+
+/** How a value gets on disk and off it. */
+interface Codec<T> {
+  encode(value: T): BinaryWriter;
+  decode(input: BinaryReader | Uint8Array): T;
+}
+
+class LevelTable<T> implements Table<T> {
+  readonly #database: Database;
+  readonly #prefix: string;
+  readonly #codec: Codec<T>;
+
+  constructor(
+    database: Database,
+    { prefix, codec }: { readonly prefix: string; readonly codec: Codec<T> },
+  ) {
+    this.#database = database;
+    this.#prefix = prefix;
+    this.#codec = codec;
+  }
+
+  put(id: string, value: T): Promise<void> {
+    const bytes = this.#codec.encode(value).finish();
+    return this.#database.put(`${this.#prefix}${id}`, bytes, { sync: true });
+  }
+
+  delete(id: string): Promise<void> {
+    return this.#database.del(`${this.#prefix}${id}`, { sync: true });
+  }
+
+  async all(): Promise<readonly T[]> {
+    // No id holds U+FFFF.
+    const range = { gte: this.#prefix, lt: `${this.#prefix}\uffff` };
+    const values = await this.#database.values(range).all();
+    return values.map((bytes) => this.#codec.decode(bytes));
+  }
+}

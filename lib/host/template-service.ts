@@ -1,0 +1,164 @@
+import { defer, from, map, mergeMap, type Observable } from 'rxjs';
+import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
+import { newId } from '../process/new-id.js';
+import {
+  CreateSandboxRequest,
+  PartialSandboxSpec,
+  type CreateSandboxFromTemplateRequest,
+} from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import {
+  SandboxTemplate,
+  type CreateSandboxTemplateRequest,
+  type DeleteSandboxTemplateRequest,
+  type GetSandboxTemplateRequest,
+  type ListSandboxTemplatesRequest,
+  type ListSandboxTemplatesResponse,
+  type UpdateSandboxTemplateRequest,
+} from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
+import { pageOf } from './pages.js';
+import { overlaid, specOfTemplate } from './template-overlay.js';
+import type { Table } from './store/table.js';
+
+/** SandboxTemplateService: specs to make sandboxes from. */
+export class TemplateService {
+  readonly #table: Table<SandboxTemplate>;
+
+  constructor(table: Table<SandboxTemplate>) {
+    this.#table = table;
+  }
+
+  create({ sandboxTemplate }: CreateSandboxTemplateRequest): Observable<SandboxTemplate> {
+    return this.#changed(async () => {
+      const { displayName, spec } = checked(sandboxTemplate);
+      await this.#assertFree(displayName, '');
+      const now = toTimestamp(Date.now());
+      return SandboxTemplate.fromPartial({
+        ...{ sandboxTemplateId: newId(), displayName, revision: 1n, createTime: now },
+        ...{ updateTime: now, ...(spec && { spec }) },
+      });
+    });
+  }
+
+  get({ sandboxTemplateId, showDeleted }: GetSandboxTemplateRequest): Observable<SandboxTemplate> {
+    return defer(() => from(this.#find(sandboxTemplateId, showDeleted)));
+  }
+
+  list(request: ListSandboxTemplatesRequest): Observable<ListSandboxTemplatesResponse> {
+    return defer(() => from(this.#table.all())).pipe(
+      map((all) => {
+        const wanted = all
+          .filter(({ deleted }) => request.showDeleted || !deleted)
+          .toSorted((a, b) => createdAt(a) - createdAt(b));
+        const { items, nextPageToken } = pageOf(wanted, request, (one) => wanted.indexOf(one) + 1);
+        return { sandboxTemplates: [...items], nextPageToken };
+      }),
+    );
+  }
+
+  /** Without a mask, or with `*`, everything that can be changed is replaced. */
+  update(request: UpdateSandboxTemplateRequest): Observable<SandboxTemplate> {
+    return this.#changed(async () => {
+      const before = await this.#find(request.sandboxTemplateId, false);
+      const paths = request.updateMask ?? ['*'];
+      const { displayName, spec } = masked(before, { paths, change: request.sandboxTemplate });
+      await this.#assertFree(displayName, before.sandboxTemplateId);
+      return {
+        ...before,
+        ...{ displayName, spec, revision: before.revision + 1n },
+        updateTime: toTimestamp(Date.now()),
+      };
+    });
+  }
+
+  /** A deleted template is kept, and is no longer found by those who do not ask for such. */
+  delete({ sandboxTemplateId }: DeleteSandboxTemplateRequest): Observable<object> {
+    return this.#changed(async () => {
+      const before = await this.#find(sandboxTemplateId, false);
+      return { ...before, deleted: true, deleteTime: toTimestamp(Date.now()) };
+    }).pipe(map(() => ({})));
+  }
+
+  /** The request that a template and what is asked for on top of it make. */
+  resolve({
+    templateId,
+    overrides = PartialSandboxSpec.create(),
+    requestId,
+  }: CreateSandboxFromTemplateRequest): Observable<CreateSandboxRequest> {
+    return defer(() => from(this.#find(templateId, false))).pipe(
+      map(({ sandboxTemplateId, revision, spec }) =>
+        CreateSandboxRequest.fromPartial({
+          requestId,
+          sandbox: {
+            spec: specOfTemplate(overlaid(spec ?? PartialSandboxSpec.create(), overrides)),
+            sourceTemplateId: sandboxTemplateId,
+            sourceTemplateRevision: revision,
+          },
+        }),
+      ),
+    );
+  }
+
+  #changed(change: () => Promise<SandboxTemplate>): Observable<SandboxTemplate> {
+    return defer(() => from(change())).pipe(
+      mergeMap(async (template) => {
+        await this.#table.put(template.sandboxTemplateId, template);
+        return template;
+      }),
+    );
+  }
+
+  /** By its id or by its name. */
+  async #find(wanted: string, showDeleted: boolean): Promise<SandboxTemplate> {
+    const found = (await this.#table.all()).find(
+      ({ sandboxTemplateId, displayName, deleted }) =>
+        (showDeleted || !deleted) && (sandboxTemplateId === wanted || displayName === wanted),
+    );
+    if (found !== undefined) return found;
+    throw new SandboxNotFoundError(`there is no template ${wanted}`, {
+      remote: { grpcCode: 5, reason: 'CWSANDBOX_TEMPLATE_NOT_FOUND' },
+    });
+  }
+
+  async #assertFree(displayName: string, exceptId: string): Promise<void> {
+    const taken = (await this.#table.all()).some(
+      (one) =>
+        !one.deleted && one.displayName === displayName && one.sandboxTemplateId !== exceptId,
+    );
+    if (!taken) return;
+    const text = `sandbox_template.display_name: there is a template ${displayName} already`;
+    throw new SandboxValidationError(text);
+  }
+}
+
+function checked(template: SandboxTemplate | undefined): SandboxTemplate {
+  if (template === undefined || template.displayName === '') {
+    throw new SandboxValidationError('sandbox_template.display_name: give one');
+  }
+  return template;
+}
+
+/** A template with the changes that a mask names. */
+function masked(
+  before: SandboxTemplate,
+  {
+    paths,
+    change,
+  }: { readonly paths: readonly string[]; readonly change: SandboxTemplate | undefined },
+): SandboxTemplate {
+  const isWhole = paths.length === 0 || paths.includes('*');
+  const unknown = paths.find((path) => !['*', 'display_name', 'spec'].includes(path));
+  if (unknown !== undefined) {
+    throw new SandboxValidationError(`update_mask: ${unknown} cannot be changed`);
+  }
+  const wants = (path: string): boolean => isWhole || paths.includes(path);
+  return checked({
+    ...before,
+    displayName: wants('display_name') ? (change?.displayName ?? '') : before.displayName,
+    spec: wants('spec') ? change?.spec : before.spec,
+  });
+}
+
+function createdAt({ createTime }: SandboxTemplate): number {
+  return createTime === undefined ? 0 : fromTimestamp(createTime);
+}
