@@ -19,3 +19,8 @@ export function statusOf(error: unknown): number {
   if (error.reason === 'not_found') return notFound;
   return error.reason === 'not_executable' ? notExecutable : ownFailure;
 }
+
+/** For the help of commands that run something. */
+export const runStatusHelp = `
+Exit status: the command's, 128 + N where signal N killed it; 124 past its --timeout; 126 and 127 where it is not
+executable and not found; 125 for everything that is not the command's: no such sandbox, no server, a wrong option.`;

@@ -1,16 +1,20 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { addConnectionOptions } from './connection.js';
+import { addExecCommand } from './exec-command.js';
 import { ownFailure } from './exit-status.js';
-import { version } from './version.js';
 import { addRunCommand } from './run-command.js';
 import { addShellCommand } from './shell-command.js';
+import { version } from './version.js';
 
-const program = new Command('sandbox-rx')
-  .description('Run commands in sandboxes.')
+const program = addConnectionOptions(new Command('sandbox-rx'))
+  .description('Run commands in sandboxes: of this program itself, of a host, or of CoreWeave.')
   .version(version)
   .enablePositionalOptions()
+  .addHelpText('after', '\nThe token for a server is read from CWSANDBOX_API_KEY.')
   // Its own failures are told apart from a command's.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : ownFailure));
 addRunCommand(program);
 addShellCommand(program);
+addExecCommand(program);
 await program.parseAsync();

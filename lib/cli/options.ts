@@ -1,43 +1,27 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import type { Mount } from '../backends/local/bubblewrap-arguments.js';
-import { maxTimerMs } from '../process/validate.js';
+import { addEnv, duration } from './option-values.js';
 
-/** What all commands that make a sandbox understand. */
-export interface SandboxOptions {
-  readonly isolation: 'bubblewrap' | 'none';
-  readonly network?: 'none' | 'host';
-  readonly mount: readonly Mount[];
+/** What all commands that run something understand. */
+export interface RunOptions {
   readonly cwd?: string;
   readonly env: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly timeout?: number;
 }
 
-/** Adds the options of {@link SandboxOptions}. */
-export function addSandboxOptions(command: Command): Command {
+/** What all commands that run something in a sandbox of its own understand. */
+export interface SandboxOptions extends RunOptions {
+  readonly isolation?: 'bubblewrap' | 'none';
+  readonly network?: 'none' | 'host';
+  readonly mount: readonly Mount[];
+}
+
+/** Adds the options of {@link RunOptions}. */
+export function addRunOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option(
-        '--isolation <kind>',
-        "'none' runs plain child processes: for trusted commands only",
-      )
-        .choices(['bubblewrap', 'none'])
-        .default('bubblewrap'),
-    )
-    .addOption(
-      new Option('--network <kind>', 'default: none, where there is isolation').choices([
-        'none',
-        'host',
-      ]),
-    )
-    .option(
-      '--mount <source[:target][:rw]>',
-      'show a directory of this machine in the sandbox',
-      addMount,
-      [],
-    )
-    .option('--cwd <dir>', "directory in the sandbox to start in (default: the sandbox's home)")
+    .option('--cwd <dir>', "directory in the sandbox to start in (default: the sandbox's)")
     .option(
       '--env <name[=value]>',
       'set a variable; without a value, pass on the one that is set here',
@@ -51,6 +35,33 @@ export function addSandboxOptions(command: Command): Command {
     );
 }
 
+/** Adds the options of {@link SandboxOptions}. */
+export function addSandboxOptions(command: Command): Command {
+  command
+    .addOption(
+      new Option(
+        '--isolation <kind>',
+        "embedded sandboxes only; 'none' runs plain child processes: for trusted commands only (default: bubblewrap)",
+      ).choices(['bubblewrap', 'none']),
+    )
+    .addOption(networkOption())
+    .option(
+      '--mount <source[:target][:rw]>',
+      'embedded sandboxes only: show a directory of this machine in the sandbox',
+      addMount,
+      [],
+    );
+  return addRunOptions(command);
+}
+
+/** The network of a sandbox that is made. */
+function networkOption(): Option {
+  return new Option('--network <kind>', 'default: none, where there is isolation').choices([
+    'none',
+    'host',
+  ]);
+}
+
 function addMount(text: string, mounts: readonly Mount[]): readonly Mount[] {
   const [source = '', ...rest] = text.split(':');
   const writable = rest.at(-1) === 'rw';
@@ -59,31 +70,4 @@ function addMount(text: string, mounts: readonly Mount[]): readonly Mount[] {
     throw new InvalidArgumentError('It is SOURCE, SOURCE:TARGET or SOURCE:TARGET:rw.');
   const absolute = resolve(source);
   return [...mounts, { source: absolute, target: target ?? absolute, writable }];
-}
-
-function addEnv(
-  text: string,
-  env: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  const at = text.indexOf('=');
-  if (at === 0) throw new InvalidArgumentError('A variable needs a name.');
-  if (at > 0) return { ...env, [text.slice(0, at)]: text.slice(at + 1) };
-  const inherited = process.env[text];
-  return inherited === undefined ? env : { ...env, [text]: inherited };
-}
-
-const unitsMs: Readonly<Record<string, number | undefined>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-function duration(text: string): number {
-  const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  const milliseconds = Math.ceil(Number(number) * (unitsMs[unit] ?? 0));
-  if (number === '' || milliseconds < 1 || milliseconds > maxTimerMs) {
-    throw new InvalidArgumentError('It is a number with ms, s, m or h behind it, up to 24 days.');
-  }
-  return milliseconds;
 }

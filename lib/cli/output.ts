@@ -7,11 +7,16 @@ export async function copy(
 }
 
 /** Settles when the data was taken, so that nothing piles up here, nor is lost when this program ends. */
-export function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
+function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     output.write(data, (error) => {
       if (error) reject(error);
       else resolve();
     });
   });
+}
+
+/** Prints a value as one line of JSON. */
+export function printJson(value: unknown): Promise<void> {
+  return write(process.stdout, `${JSON.stringify(value)}\n`);
 }

@@ -1,10 +1,9 @@
-import { localBackend } from '../backends/local/local-backend.js';
 import type { Chunk } from '../process/chunk-decoder.js';
 import type { Process } from '../process/process.js';
-import { SandboxClient } from '../sandbox/sandbox-client.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { statusOf } from './exit-status.js';
-import type { SandboxOptions } from './options.js';
+import { tell } from './failure.js';
+import type { Place } from './place.js';
 
 const fatalSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -16,13 +15,10 @@ export interface Work<T extends Chunk> {
 }
 
 /**
- * Runs one process in a sandbox of its own and ends this program with its status. A signal ends the process tree and
- * the sandbox first, and then this program by the same signal, so that a shell sees what happened.
+ * Runs one process in a sandbox and ends this program with its status. A signal ends the process tree and leaves the
+ * sandbox first, and then ends this program by the same signal, so that a shell sees what happened.
  */
-export async function inSandbox<T extends Chunk>(
-  options: SandboxOptions,
-  work: Work<T>,
-): Promise<never> {
+export async function inSandbox<T extends Chunk>(place: Place, work: Work<T>): Promise<never> {
   const stopping = new AbortController();
   let killedBy: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -30,28 +26,27 @@ export async function inSandbox<T extends Chunk>(
     stopping.abort();
   };
   for (const signal of fatalSignals) process.on(signal, onSignal);
-  const status = await runToEnd(options, work, stopping.signal);
+  const status = await runToEnd(place, work, stopping.signal);
   for (const signal of fatalSignals) process.off(signal, onSignal);
   if (killedBy !== undefined) process.kill(process.pid, killedBy);
   process.exit(status);
 }
 
 async function runToEnd<T extends Chunk>(
-  options: SandboxOptions,
+  place: Place,
   work: Work<T>,
   stop: AbortSignal,
 ): Promise<number> {
-  const { isolation, mount, network } = options;
   try {
-    const client = new SandboxClient(localBackend({ isolation, mounts: mount }));
-    const sandbox = await client.create(network === undefined ? {} : { network });
+    const sandbox = await place.enter();
     try {
       return await runProcess(work.start(sandbox), work, stop);
     } finally {
-      await sandbox.delete();
+      await place.leave(sandbox);
     }
   } catch (error) {
-    return report(error, stop);
+    if (!stop.aborted) tell(error);
+    return statusOf(error);
   }
 }
 
@@ -69,10 +64,4 @@ async function runProcess<T extends Chunk>(
     running.cancel();
     await running.closed;
   }
-}
-
-function report(error: unknown, stop: AbortSignal): number {
-  if (!stop.aborted)
-    console.error(`sandbox-rx: ${error instanceof Error ? error.message : String(error)}`);
-  return statusOf(error);
 }

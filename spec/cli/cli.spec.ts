@@ -1,37 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import type * as NodePty from '@lydell/node-pty';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
-import { root } from '../support/repository.js';
+import { ended, openTerminal, start, type Ended } from './program.js';
 
-// The command as users start it: built, in a process of its own.
-const cli = join(root, 'dist/cli.js');
 const isolation = isolationForTests();
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(...args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [cli, ...args], { stdio: 'pipe' });
-}
-
-async function ended(child: ChildProcess): Promise<Ended> {
-  let stdout = '';
-  let stderr = '';
-  child.stdout?.on('data', (text: Buffer) => (stdout += text.toString()));
-  child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
-  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  return { code, signal, stdout, stderr };
-}
 
 /** Runs a command by `sandbox-rx run`, with this as its standard input. */
 async function run(
@@ -230,45 +204,3 @@ describe('sandbox-rx shell', () => {
     expect(await terminal.exited).toBe(7);
   });
 });
-
-interface Terminal {
-  write(keys: string): void;
-  resize(cols: number, rows: number): void;
-  /** Settles when the screen shows this after what was last waited for. */
-  until(pattern: RegExp): Promise<void>;
-  readonly exited: Promise<number>;
-}
-
-function openTerminal(...args: readonly string[]): Terminal {
-  const pty = createRequire(import.meta.url)('@lydell/node-pty') as typeof NodePty;
-  const terminal = pty.spawn(process.execPath, [cli, ...args], { cols: 100, rows: 30 });
-  let shown = '';
-  let look = (): void => undefined;
-  terminal.onData((text) => {
-    shown += text;
-    look();
-  });
-  return {
-    write: (keys) => {
-      terminal.write(keys);
-    },
-    resize: (cols, rows) => {
-      terminal.resize(cols, rows);
-    },
-    until: (pattern) =>
-      new Promise((resolve) => {
-        look = () => {
-          if (!pattern.test(shown)) return;
-          shown = '';
-          look = () => undefined;
-          resolve();
-        };
-        look();
-      }),
-    exited: new Promise((resolve) => {
-      terminal.onExit(({ exitCode }) => {
-        resolve(exitCode);
-      });
-    }),
-  };
-}

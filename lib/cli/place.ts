@@ -1,0 +1,52 @@
+import { localBackend } from '../backends/local/local-backend.js';
+import { SandboxClient } from '../sandbox/sandbox-client.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { requireServer, serverClient, type ConnectionOptions } from './connection.js';
+import type { SandboxOptions } from './options.js';
+
+/** Where a command finds the sandbox that it works in, and what becomes of it afterwards. */
+export interface Place {
+  enter(): Promise<Sandbox>;
+  leave(sandbox: Sandbox): Promise<void>;
+}
+
+/** A sandbox that is there, and stays. */
+export function sandboxNamed(id: string, connection: ConnectionOptions): Place {
+  return {
+    enter: async () => (await requireServer(connection)).get(id).result(),
+    leave: () => Promise.resolve(),
+  };
+}
+
+/** A sandbox of its own. */
+export function newSandbox(options: SandboxOptions, connection: ConnectionOptions): Place {
+  const { network } = options;
+  return {
+    enter: async () => {
+      const client = await clientFor(options, connection);
+      return client.create(network === undefined ? {} : { network }).result();
+    },
+    leave: async (sandbox) => {
+      await sandbox.delete();
+    },
+  };
+}
+
+async function clientFor(
+  { isolation, mount }: SandboxOptions,
+  connection: ConnectionOptions,
+): Promise<SandboxClient> {
+  const client = await serverClient(connection);
+  if (client === undefined) {
+    return new SandboxClient(
+      localBackend({ ...(isolation !== undefined && { isolation }), mounts: mount }),
+    );
+  }
+  // To run it elsewhere, or otherwise than asked for, would be worse than not to run it.
+  if (isolation !== undefined || mount.length > 0) {
+    throw new Error(
+      '--isolation and --mount are for sandboxes of this program, not for those of a server: add --backend local',
+    );
+  }
+  return client;
+}

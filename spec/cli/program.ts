@@ -1,0 +1,81 @@
+import type * as NodePty from '@lydell/node-pty';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { root } from '../support/repository.js';
+
+// The command as users start it: built, in a process of its own.
+const cli = join(root, 'dist/cli.js');
+
+/** How a command ended, and all that it wrote. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What is set here says nothing of the servers that tests reach. */
+const cleanEnv = { ...process.env, CWSANDBOX_BASE_URL: '', CWSANDBOX_API_KEY: '' };
+
+/** Starts `sandbox-rx` with pipes. */
+export function start(...args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [cli, ...args], { stdio: 'pipe', env: cleanEnv });
+}
+
+/** Settles when the command is over. */
+export async function ended(child: ChildProcess): Promise<Ended> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (text: Buffer) => (stdout += text.toString()));
+  child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
+}
+
+/** A terminal with a command on it. */
+export interface Terminal {
+  write(keys: string): void;
+  resize(cols: number, rows: number): void;
+  /** Settles when the screen shows this after what was last waited for. */
+  until(pattern: RegExp): Promise<void>;
+  readonly exited: Promise<number>;
+}
+
+/** Starts `sandbox-rx` on a terminal of 30 rows of 100. */
+export function openTerminal(...args: readonly string[]): Terminal {
+  const pty = createRequire(import.meta.url)('@lydell/node-pty') as typeof NodePty;
+  const terminal = pty.spawn(process.execPath, [cli, ...args], {
+    ...{ cols: 100, rows: 30, env: cleanEnv },
+  });
+  let shown = '';
+  let look = (): void => undefined;
+  terminal.onData((text) => {
+    shown += text;
+    look();
+  });
+  return {
+    write: (keys) => {
+      terminal.write(keys);
+    },
+    resize: (cols, rows) => {
+      terminal.resize(cols, rows);
+    },
+    until: (pattern) =>
+      new Promise((resolve) => {
+        look = () => {
+          if (!pattern.test(shown)) return;
+          shown = '';
+          look = () => undefined;
+          resolve();
+        };
+        look();
+      }),
+    exited: new Promise((resolve) => {
+      terminal.onExit(({ exitCode }) => {
+        resolve(exitCode);
+      });
+    }),
+  };
+}
