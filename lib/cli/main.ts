@@ -1,8 +1,13 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { addConnectionOptions } from './connection.js';
+import { addCreateCommand } from './create-command.js';
+import { addDeleteCommand, addStopCommand } from './end-commands.js';
 import { addExecCommand } from './exec-command.js';
 import { ownFailure } from './exit-status.js';
+import { addGetCommand } from './get-command.js';
+import { addListCommand } from './list-command.js';
+import { addLogsCommand } from './logs-command.js';
 import { addRunCommand } from './run-command.js';
 import { addShellCommand } from './shell-command.js';
 import { version } from './version.js';
@@ -16,5 +21,11 @@ const program = addConnectionOptions(new Command('sandbox-rx'))
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : ownFailure));
 addRunCommand(program);
 addShellCommand(program);
+addCreateCommand(program);
 addExecCommand(program);
+addListCommand(program);
+addGetCommand(program);
+addLogsCommand(program);
+addStopCommand(program);
+addDeleteCommand(program);
 await program.parseAsync();

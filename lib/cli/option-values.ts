@@ -12,6 +12,11 @@ export function addEnv(text: string, env: Env): Env {
   return inherited === undefined ? env : { ...env, [text]: inherited };
 }
 
+/** For an option that may be given several times. */
+export function addWord(text: string, words: readonly string[]): readonly string[] {
+  return [...words, text];
+}
+
 const unitsMs: Readonly<Record<string, number | undefined>> = {
   ms: 1,
   s: 1000,

@@ -55,7 +55,7 @@ export function addSandboxOptions(command: Command): Command {
 }
 
 /** The network of a sandbox that is made. */
-function networkOption(): Option {
+export function networkOption(): Option {
   return new Option('--network <kind>', 'default: none, where there is isolation').choices([
     'none',
     'host',

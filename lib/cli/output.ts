@@ -7,7 +7,7 @@ export async function copy(
 }
 
 /** Settles when the data was taken, so that nothing piles up here, nor is lost when this program ends. */
-function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
+export function write(output: NodeJS.WritableStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     output.write(data, (error) => {
       if (error) reject(error);

@@ -4,8 +4,7 @@ import type { Sandbox } from '../sandbox/sandbox.js';
 import { statusOf } from './exit-status.js';
 import { tell } from './failure.js';
 import type { Place } from './place.js';
-
-const fatalSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { endWith } from './signals.js';
 
 /** What a command does with its sandbox: starts a process, and gives the exit status. */
 export interface Work<T extends Chunk> {
@@ -16,20 +15,10 @@ export interface Work<T extends Chunk> {
 
 /**
  * Runs one process in a sandbox and ends this program with its status. A signal ends the process tree and leaves the
- * sandbox first, and then ends this program by the same signal, so that a shell sees what happened.
+ * sandbox first.
  */
-export async function inSandbox<T extends Chunk>(place: Place, work: Work<T>): Promise<never> {
-  const stopping = new AbortController();
-  let killedBy: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    killedBy ??= signal;
-    stopping.abort();
-  };
-  for (const signal of fatalSignals) process.on(signal, onSignal);
-  const status = await runToEnd(place, work, stopping.signal);
-  for (const signal of fatalSignals) process.off(signal, onSignal);
-  if (killedBy !== undefined) process.kill(process.pid, killedBy);
-  process.exit(status);
+export function inSandbox<T extends Chunk>(place: Place, work: Work<T>): Promise<never> {
+  return endWith((stop) => runToEnd(place, work, stop));
 }
 
 async function runToEnd<T extends Chunk>(

@@ -21,7 +21,15 @@ const cleanEnv = { ...process.env, CWSANDBOX_BASE_URL: '', CWSANDBOX_API_KEY: ''
 
 /** Starts `sandbox-rx` with pipes. */
 export function start(...args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [cli, ...args], { stdio: 'pipe', env: cleanEnv });
+  return startWith({}, ...args);
+}
+
+/** Starts `sandbox-rx` with pipes and these variables. */
+export function startWith(
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): ChildProcess {
+  return spawn(process.execPath, [cli, ...args], { stdio: 'pipe', env: { ...cleanEnv, ...env } });
 }
 
 /** Settles when the command is over. */

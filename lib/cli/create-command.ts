@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import type { SandboxClient } from '../sandbox/sandbox-client.js';
+import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { statusOfAnswer } from './answer.js';
+import { addConnectionOptions, connectionOf } from './connection.js';
+import { answerStatusHelp, ownFailure } from './exit-status.js';
+import { addEnv, addWord, duration } from './option-values.js';
+import { networkOption } from './options.js';
+import { printJson, write } from './output.js';
+import { endWith } from './signals.js';
+
+interface CreateOptions extends Pick<SandboxSpec, 'id' | 'cwd' | 'network'> {
+  readonly tag: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly lifetime?: number;
+  readonly json?: boolean;
+}
+
+/** `sandbox-rx create`: a sandbox on a server, which stays there. */
+export function addCreateCommand(program: Command): void {
+  addConnectionOptions(program.command('create'))
+    .description('make a sandbox on a server and print its id when it runs')
+    .option('--id <id>', 'its id (default: the server chooses one)')
+    .option('--tag <tag>', 'a word to find it by; may be given several times', addWord, [])
+    .option(
+      '--env <name[=value]>',
+      'set a variable for all of its commands; without a value, pass on the one that is set here',
+      addEnv,
+      {},
+    )
+    .option('--cwd <dir>', "directory in which commands start (default: the sandbox's home)")
+    .option(
+      '--lifetime <duration>',
+      'end it after this time: 500ms, 30s, 5m, 1h (plain numbers: seconds; default: no end)',
+      duration,
+    )
+    .addOption(networkOption())
+    .option('--json', 'print a JSON object with all that is known of it')
+    .argument('[command...]', 'its main command, with which it ends (default: none)')
+    .passThroughOptions()
+    .addHelpText('after', '\nExample: sandbox-rx create --tag demo --lifetime 1h')
+    .addHelpText('after', answerStatusHelp)
+    .action((words: string[], options: CreateOptions, command: Command) =>
+      endWith((stop) =>
+        statusOfAnswer(connectionOf(command), async (client) => {
+          const sandbox = await made(client, specOf(words, options), stop);
+          if (sandbox === undefined) return ownFailure;
+          if (options.json) await printJson(await sandbox.status());
+          else await write(process.stdout, `${sandbox.id}\n`);
+          return 0;
+        }),
+      ),
+    );
+}
+
+/** A new sandbox; nothing where this program is asked to stop before anybody could be told of it. */
+async function made(
+  client: SandboxClient,
+  spec: SandboxSpec,
+  stop: AbortSignal,
+): Promise<Sandbox | undefined> {
+  const onStop = (): void => {
+    console.error('sandbox-rx: the sandbox is being made; it is deleted as soon as it is there');
+  };
+  stop.addEventListener('abort', onStop);
+  const sandbox = await client.create(spec);
+  stop.removeEventListener('abort', onStop);
+  if (!stop.aborted) return sandbox;
+  await sandbox.delete();
+  return undefined;
+}
+
+function specOf(command: readonly string[], options: CreateOptions): SandboxSpec {
+  const { id, tag: tags, env, cwd, lifetime, network } = options;
+  return {
+    tags,
+    env,
+    ...(command.length > 0 && { command }),
+    ...(id !== undefined && { id }),
+    ...(cwd !== undefined && { cwd }),
+    ...(lifetime !== undefined && { lifetimeMs: lifetime }),
+    ...(network !== undefined && { network }),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import type { SandboxInfo } from '../sandbox/sandbox-spec.js';
+import { answer } from './answer.js';
+import { addConnectionOptions, connectionOf } from './connection.js';
+import { answerStatusHelp, answerStatusOf } from './exit-status.js';
+import { tell } from './failure.js';
+import { printJson, write } from './output.js';
+
+/** `sandbox-rx stop`: the status and logs stay. */
+export function addStopCommand(program: Command): void {
+  addEndCommand(program.command('stop'), async (sandbox) => sandbox.stop()).description(
+    'end all that runs in sandboxes; their status and logs stay; prints the id of each',
+  );
+}
+
+/** `sandbox-rx delete`: nothing stays. */
+export function addDeleteCommand(program: Command): void {
+  addEndCommand(program.command('delete'), async (sandbox) => {
+    await sandbox.delete();
+    return { id: sandbox.id, status: 'deleted' };
+  })
+    .alias('rm')
+    .description('end sandboxes and remove everything of them; prints the id of each');
+}
+
+/** What is printed of a sandbox that was ended, with `--json`. */
+type Ended = Pick<SandboxInfo, 'id' | 'status'>;
+type End = (sandbox: Sandbox) => Promise<Ended>;
+
+function addEndCommand(command: Command, end: End): Command {
+  return addConnectionOptions(command)
+    .argument('<sandbox...>', 'their ids')
+    .option('--json', 'print a JSON object a line')
+    .addHelpText('after', answerStatusHelp)
+    .action((ids: string[], { json }: { readonly json?: boolean }) =>
+      answer(connectionOf(command), async (client) => {
+        const endOne = async (id: string): Promise<number> => {
+          let ended: Ended;
+          try {
+            ended = await end(await client.get(id));
+          } catch (error) {
+            tell(error);
+            return answerStatusOf(error);
+          }
+          await (json ? printJson(ended) : write(process.stdout, `${ended.id}\n`));
+          return 0;
+        };
+        // One that cannot be ended keeps none of the others.
+        return Math.max(...(await Promise.all(ids.map(endOne))));
+      }),
+    );
+}
