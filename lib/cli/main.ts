@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { addConnectionOptions } from './connection.js';
+import { addCopyCommand } from './copy-command.js';
 import { addCreateCommand } from './create-command.js';
 import { addDeleteCommand, addStopCommand } from './end-commands.js';
 import { addExecCommand } from './exec-command.js';
@@ -26,6 +27,7 @@ addExecCommand(program);
 addListCommand(program);
 addGetCommand(program);
 addLogsCommand(program);
+addCopyCommand(program);
 addStopCommand(program);
 addDeleteCommand(program);
 await program.parseAsync();

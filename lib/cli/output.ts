@@ -1,3 +1,12 @@
+import {
+  BehaviorSubject,
+  concatMap,
+  distinctUntilChanged,
+  lastValueFrom,
+  tap,
+  type Observable,
+} from 'rxjs';
+
 /** Passes a stream on; its writer waits while our reader does. */
 export async function copy(
   source: AsyncIterable<Uint8Array>,
@@ -19,4 +28,30 @@ export function write(output: NodeJS.WritableStream, data: string | Uint8Array):
 /** Prints a value as one line of JSON. */
 export function printJson(value: unknown): Promise<void> {
   return write(process.stdout, `${JSON.stringify(value)}\n`);
+}
+
+/** What waits here to be written, at most, before its source is asked to wait too. */
+const maxWaitingBytes = 1_048_576;
+
+/** Takes what is pushed, one after the other; settles when all of it was taken. */
+export async function takeAll(
+  open: (paused$: Observable<boolean>) => Observable<Uint8Array>,
+  take: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const paused: BehaviorSubject<boolean> = new BehaviorSubject(false);
+  let waiting = 0;
+  const count = (length: number): void => {
+    waiting += length;
+    paused.next(waiting > maxWaitingBytes);
+  };
+  const taken$ = open(paused.pipe(distinctUntilChanged())).pipe(
+    tap(({ length }) => {
+      count(length);
+    }),
+    concatMap(async (bytes) => {
+      await take(bytes);
+      count(-bytes.length);
+    }),
+  );
+  await lastValueFrom(taken$, { defaultValue: undefined });
 }

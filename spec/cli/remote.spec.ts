@@ -190,7 +190,7 @@ describe('where there is no answer', () => {
     });
   });
 
-  const all = ['create', 'ls', 'get x', 'logs x', 'stop x', 'delete x', 'exec x true'];
+  const all = ['create', 'ls', 'get x', 'logs x', 'cp x:y z', 'stop x', 'delete x', 'exec x true'];
 
   it.each(all)('%s says what to do where there is no server', async (line) => {
     expectFailure(await ended(start(...line.split(' '))), /'sandbox-rx serve'.+--url/);
