@@ -5,8 +5,8 @@ import type { Sandbox } from '../sandbox/sandbox.js';
 import { statusOfAnswer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { answerStatusHelp, ownFailure } from './exit-status.js';
-import { addEnv, addWord, duration } from './option-values.js';
-import { networkOption } from './options.js';
+import { duration } from './option-values.js';
+import { envOption, networkOption, tagOption } from './options.js';
 import { printJson, write } from './output.js';
 import { endWith } from './signals.js';
 
@@ -23,12 +23,11 @@ export function addCreateCommand(program: Command): void {
   addConnectionOptions(program.command('create'))
     .description('make a sandbox on a server and print its id when it runs')
     .option('--id <id>', 'its id (default: the server chooses one)')
-    .option('--tag <tag>', 'a word to find it by; may be given several times', addWord, [])
-    .option(
-      '--env <name[=value]>',
-      'set a variable for all of its commands; without a value, pass on the one that is set here',
-      addEnv,
-      {},
+    .addOption(tagOption('a word to find it by; may be given several times'))
+    .addOption(
+      envOption(
+        'set a variable for all of its commands; without a value, pass on the one that is set here',
+      ),
     )
     .option('--cwd <dir>', "directory in which commands start (default: the sandbox's home)")
     .option(

@@ -3,7 +3,7 @@ import type { SandboxFilter, SandboxInfo, SandboxStatus } from '../sandbox/sandb
 import { answer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { answerStatusHelp } from './exit-status.js';
-import { addWord } from './option-values.js';
+import { tagOption } from './options.js';
 import { printJson, write } from './output.js';
 import { createdCell, statusCell } from './sandbox-cells.js';
 import { printTable } from './table.js';
@@ -25,7 +25,7 @@ export function addListCommand(program: Command): void {
   addConnectionOptions(program.command('ls'))
     .aliases(['list', 'ps'])
     .description('list the sandboxes that run')
-    .option('--tag <tag>', 'only those with this tag, and each other that is given', addWord, [])
+    .addOption(tagOption('only those with this tag, and each other that is given'))
     .addOption(
       new Option('--status <status>', 'those that stand so, instead of those that run')
         .choices(['running', 'completed', 'failed', 'stopped'])

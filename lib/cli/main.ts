@@ -13,11 +13,16 @@ import { addRunCommand } from './run-command.js';
 import { addShellCommand } from './shell-command.js';
 import { version } from './version.js';
 
+const help = `
+The token for a server is read from CWSANDBOX_API_KEY. Without a server, run and shell make sandboxes of their own here;
+the other commands are about sandboxes that stay, and so need one: CoreWeave Sandbox, or a host by 'sandbox-rx serve'.
+'sandbox-rx help COMMAND' says what the exit status of each is.`;
+
 const program = addConnectionOptions(new Command('sandbox-rx'))
   .description('Run commands in sandboxes: of this program itself, of a host, or of CoreWeave.')
   .version(version)
   .enablePositionalOptions()
-  .addHelpText('after', '\nThe token for a server is read from CWSANDBOX_API_KEY.')
+  .addHelpText('after', help)
   // Its own failures are told apart from a command's.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : ownFailure));
 addRunCommand(program);

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import type { Mount } from '../backends/local/bubblewrap-arguments.js';
-import { addEnv, duration } from './option-values.js';
+import { addEnv, addWord, duration } from './option-values.js';
 
 /** What all commands that run something understand. */
 export interface RunOptions {
@@ -22,12 +22,7 @@ export interface SandboxOptions extends RunOptions {
 export function addRunOptions(command: Command): Command {
   return command
     .option('--cwd <dir>', "directory in the sandbox to start in (default: the sandbox's)")
-    .option(
-      '--env <name[=value]>',
-      'set a variable; without a value, pass on the one that is set here',
-      addEnv,
-      {},
-    )
+    .addOption(envOption('set a variable; without a value, pass on the one that is set here'))
     .option(
       '--timeout <duration>',
       'kill the command after this time: 500ms, 30s, 5m, 1h (plain numbers: seconds)',
@@ -45,11 +40,13 @@ export function addSandboxOptions(command: Command): Command {
       ).choices(['bubblewrap', 'none']),
     )
     .addOption(networkOption())
-    .option(
-      '--mount <source[:target][:rw]>',
-      'embedded sandboxes only: show a directory of this machine in the sandbox',
-      addMount,
-      [],
+    .addOption(
+      new Option(
+        '--mount <source[:target][:rw]>',
+        'embedded sandboxes only: show a directory of this machine in the sandbox',
+      )
+        .argParser(addMount)
+        .default([], 'none'),
     );
   return addRunOptions(command);
 }
@@ -60,6 +57,16 @@ export function networkOption(): Option {
     'none',
     'host',
   ]);
+}
+
+/** Variables, of a command or of a sandbox. */
+export function envOption(description: string): Option {
+  return new Option('--env <name[=value]>', description).argParser(addEnv).default({}, 'none');
+}
+
+/** Words of sandboxes; may be given several times. */
+export function tagOption(description: string): Option {
+  return new Option('--tag <tag>', description).argParser(addWord).default([], 'none');
 }
 
 function addMount(text: string, mounts: readonly Mount[]): readonly Mount[] {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { Host } from 'sandbox-rx/host';
+import { localBackend } from 'sandbox-rx/node';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
 import { useHost } from './host.js';
-import { ended } from './program.js';
+import { ended, start } from './program.js';
 
 const isolation = isolationForTests();
 const host = useHost();
@@ -96,6 +98,20 @@ describe('sandbox-rx exec', () => {
       expect(await sandbox.status()).toMatchObject({ status: 'running' });
     },
   );
+
+  it('says that it does not know the end when the server goes away', async () => {
+    const brief = new Host(localBackend({ isolation }));
+    const url = await brief.listen();
+    const id = (await ended(start('create', '--url', url))).stdout.trimEnd();
+    const child = start('exec', '--url', url, id, 'sh', '-c', 'echo started; sleep 60');
+    child.stdout?.once('data', () => {
+      brief.close();
+    });
+    const { code, stdout, stderr } = await ended(child);
+    expect({ code, stdout }).toEqual({ code: 125, stdout: 'started\n' });
+    expect(stderr).toMatch(/^sandbox-rx: the connection was lost, .+ not known: [^\n]+\n$/);
+    await brief.close();
+  });
 
   it('ends its command when nobody reads any more', async () => {
     const word = uniqueWord();
