@@ -1,0 +1,114 @@
+import { status } from '@grpc/grpc-js';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { firstValueFrom, retry } from 'rxjs';
+import { SandboxValidationError, type Process } from 'sandbox-rx';
+import { Host, type HostLimits } from 'sandbox-rx/host';
+import { Harness, memory } from './harness.js';
+
+const harness = new Harness();
+afterEach(() => harness.close());
+
+const tokens = [
+  { name: 'ada', token: 'token-of-ada' },
+  { name: 'grace', token: 'token-of-grace' },
+];
+
+const refused = {
+  code: 'ERR_RESOURCE_EXHAUSTED',
+  retryable: true,
+  remote: {
+    grpcCode: status.RESOURCE_EXHAUSTED,
+    reason: 'SANDBOXRX_LIMIT',
+    domain: 'cwsandbox.com',
+  },
+};
+
+/** Two callers of one host. */
+async function callers(limits: HostLimits) {
+  const { url } = await harness.listening({ tokens, limits });
+  const client = (token: string) => harness.client({ url, token, retryBudgetMs: 0 });
+  return { ada: client('token-of-ada'), grace: client('token-of-grace') };
+}
+
+/** Settles when the run has begun to write. */
+async function running(process: Process): Promise<void> {
+  await firstValueFrom(process.stdout$);
+}
+
+describe('limits', () => {
+  it('refuses a sandbox more, until one is gone', async () => {
+    const { ada } = await callers({ maxSandboxes: 2 });
+    const first = await ada.create();
+    await ada.create();
+    await expect(ada.create()).rejects.toMatchObject({
+      ...refused,
+      message: 'this host has 2 sandboxes, and takes no more',
+    });
+    await first.delete();
+    await ada.create();
+  });
+
+  it('refuses a sandbox more of one token, not of another', async () => {
+    const { ada, grace } = await callers({ maxSandboxesPerToken: 1 });
+    await ada.create();
+    await expect(ada.create()).rejects.toMatchObject({
+      ...refused,
+      message: 'there are 1 sandboxes of this token, and it may have no more',
+    });
+    await grace.create();
+  });
+
+  it('refuses a run more, until one is over', async () => {
+    const { ada, grace } = await callers({ maxRuns: 3, maxRunsPerToken: 2 });
+    const sandbox = await ada.create();
+    const others = await grace.create();
+    const first = sandbox.exec(['reportTerm']);
+    await running(first);
+    await running(sandbox.exec(['reportTerm']));
+    await expect(sandbox.exec(['echoBoth'])).rejects.toMatchObject(refused);
+    await running(others.exec(['reportTerm']));
+    await expect(others.exec(['echoBoth'])).rejects.toMatchObject(refused);
+    first.cancel();
+    await first.closed;
+    // The host hears that the stream is over a moment after the run is.
+    const again$ = sandbox.run$(['echoBoth']).pipe(retry({ delay: 10 }));
+    expect((await firstValueFrom(again$)).stdout).toBe('out\n');
+  });
+
+  it('refuses an open stream more', async () => {
+    const { ada, grace } = await callers({ maxStreamsPerToken: 1 });
+    const sandbox = await ada.create();
+    await running(sandbox.exec(['reportTerm']));
+    await expect(sandbox.exec(['echoBoth'])).rejects.toMatchObject(refused);
+    const others = await grace.create();
+    expect((await others.exec(['echoBoth'])).stdout).toBe('out\n');
+  });
+
+  it('refuses a message that is too large, and goes on', async () => {
+    const { ada } = await callers({ maxMessageBytes: 100_000 });
+    const sandbox = await ada.create();
+    await expect(sandbox.files.write('/large', new Uint8Array(200_000))).rejects.toMatchObject({
+      ...refused,
+      retryable: false,
+    });
+    await sandbox.files.write('/small', new Uint8Array(50_000));
+    expect(await sandbox.files.read('/small')).toHaveLength(50_000);
+  });
+
+  it('refuses input that would fill the memory, and ends its run', async () => {
+    const { ada } = await callers({ maxStdinBytes: 100_000 });
+    const sandbox = await ada.create();
+    const stdin = new Uint8Array(2_000_000);
+    await expect(sandbox.exec(['sleep'], { stdin: [stdin] })).rejects.toMatchObject(refused);
+    expect((await sandbox.exec(['echoBoth'])).stdout).toBe('out\n');
+  });
+
+  it.each([
+    [{ maxRuns: 0 }, /limits\.maxRuns must be/],
+    [{ maxMessageBytes: 10 }, /limits\.maxMessageBytes must be/],
+    [{ maxSandboxes: 1.5 }, /limits\.maxSandboxes must be/],
+  ])('must make sense: %j does not', (limits, text) => {
+    expect(() => new Host(memory(), { limits })).toThrow(SandboxValidationError);
+    expect(() => new Host(memory(), { limits })).toThrow(text);
+  });
+});
