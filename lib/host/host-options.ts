@@ -9,6 +9,7 @@ import { checkExposure } from './auth/exposure.js';
 import { checkTls, type HostTls } from './auth/tls.js';
 import { checkTokens, type HostToken } from './auth/tokens.js';
 import { checkLimits, type HostLimits } from './limits.js';
+import { checkLogger, type Logger } from './logger.js';
 
 /** Options for `Host`. */
 export interface HostOptions {
@@ -49,6 +50,12 @@ export interface HostOptions {
    * Default 40000: a peer that was stopped for half a minute is still there.
    */
   readonly keepaliveTimeoutMs?: number;
+  /** The port of the endpoint with `/metrics` and `/healthz`; 0: one that is free. Default: there is none. */
+  readonly metricsPort?: number;
+  /** The address of that endpoint, which asks for no token. Default `127.0.0.1`. */
+  readonly metricsAddress?: string;
+  /** Where to tell what happens, such as `pino()`. Default: nowhere. */
+  readonly logger?: Logger;
 }
 
 /** @throws SandboxValidationError for a bad option */
@@ -65,6 +72,9 @@ export function checkOptions(options: HostOptions): void {
   checkInteger('logBytes', options.logBytes, { min: 1024 });
   checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
   checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
+  checkInteger('metricsPort', options.metricsPort, { min: 0, max: 65_535 });
+  checkText('metricsAddress', options.metricsAddress);
+  checkLogger(options.logger);
   const { address = defaultAddress, tokens = [], tls, insecure = false } = options;
   checkExposure({ address, hasTokens: tokens.length > 0, hasTls: tls !== undefined, insecure });
 }

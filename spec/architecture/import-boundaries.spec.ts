@@ -16,7 +16,14 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/backends/local': [...core, 'lib/sandbox', 'node:', '@lydell/node-pty'],
   'lib/backends/rpc/grpc': [...remote, 'lib/backends/rpc', '@grpc/grpc-js', 'node:'],
   'lib/backends/rpc': remote,
-  'lib/host': [...remote, '@grpc/grpc-js', 'classic-level', 'node:'],
+  'lib/host': [
+    ...remote,
+    '@grpc/grpc-js',
+    'classic-level',
+    'grpc-health-check',
+    'prom-client',
+    'node:',
+  ],
   'spec/contract': [...core, 'lib/sandbox', 'lib/index.ts'],
   'lib/cli': [
     'lib/index.ts',

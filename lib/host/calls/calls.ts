@@ -1,4 +1,4 @@
-import { Subject, type Observable } from 'rxjs';
+import { defer, filter, ignoreElements, startWith, Subject, take, type Observable } from 'rxjs';
 import { ConnectionLostError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { errorToStatus } from '../../wire/error-to-status.js';
@@ -57,6 +57,8 @@ const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec']);
 export class Calls {
   readonly #config: CallsConfig;
   readonly #open: Set<OpenCall> = new Set();
+  /** Health checks that go on: watches. */
+  readonly #probes: Set<OpenCall> = new Set();
   readonly #ended: Subject<EndedCall> = new Subject();
   #isDraining = false;
 
@@ -77,7 +79,11 @@ export class Calls {
   /** Lets a call in. @throws SandboxError where it is refused */
   begin(arrival: Arrival): OpenCall {
     const startedAtMs = performance.now();
-    if (arrival.path.startsWith(openService)) return { ...arrival, caller: undefined, startedAtMs };
+    if (arrival.path.startsWith(openService)) {
+      const probe = { ...arrival, caller: undefined, startedAtMs };
+      this.#probes.add(probe);
+      return probe;
+    }
     const call = { ...arrival, caller: this.#callerOf(arrival), startedAtMs };
     try {
       this.#checkRoom(call);
@@ -90,7 +96,7 @@ export class Calls {
 
   /** A call is over. Only its first end counts. */
   end(call: OpenCall, status: Omit<CallStatus, 'message'>): void {
-    if (!this.#open.delete(call)) return;
+    if (this.#probes.delete(call) || !this.#open.delete(call)) return;
     const { path, caller, startedAtMs } = call;
     const durationMs = performance.now() - startedAtMs;
     this.#ended.next({ path, caller, durationMs, ...saidBy(status) });
@@ -101,10 +107,22 @@ export class Calls {
     this.#isDraining = true;
   }
 
+  /** Completes when no call goes on. */
+  get idle$(): Observable<never> {
+    return defer(() =>
+      this.#ended.pipe(
+        startWith(undefined),
+        filter(() => this.#open.size === 0),
+        take(1),
+        ignoreElements(),
+      ),
+    );
+  }
+
   /** Ends all calls that go on. */
   failAll(): void {
     const text = 'this host was shut down before the call had ended; its outcome is not known';
-    for (const call of this.#open) call.fail(new ConnectionLostError(text));
+    for (const call of [...this.#open, ...this.#probes]) call.fail(new ConnectionLostError(text));
   }
 
   #callerOf(arrival: Arrival): string | undefined {

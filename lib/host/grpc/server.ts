@@ -1,6 +1,8 @@
 import { Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Observable } from 'rxjs';
 import type { Calls } from '../calls/calls.js';
 import { interceptorOf } from './interceptor.js';
+import { within } from '../within.js';
 import type { ServedMethod } from './service.js';
 
 /** What a server keeps to. */
@@ -35,4 +37,17 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   }
   server.addService(definition, implementation);
   return server;
+}
+
+/** What was sent last may take this long on its way to callers who read. */
+const flushMs = 1000;
+
+/** Lets connections go when their callers have heard how their calls ended; completes when they have, or soon. */
+export function shutDown(server: Server): Observable<never> {
+  const closed$: Observable<never> = new Observable((subscriber) => {
+    server.tryShutdown(() => {
+      subscriber.complete();
+    });
+  });
+  return within(flushMs, closed$);
 }
