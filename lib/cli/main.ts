@@ -10,6 +10,7 @@ import { addGetCommand } from './get-command.js';
 import { addListCommand } from './list-command.js';
 import { addLogsCommand } from './logs-command.js';
 import { addRunCommand } from './run-command.js';
+import { addServeCommand } from './serve-command.js';
 import { addShellCommand } from './shell-command.js';
 import { version } from './version.js';
 
@@ -35,4 +36,5 @@ addLogsCommand(program);
 addCopyCommand(program);
 addStopCommand(program);
 addDeleteCommand(program);
+addServeCommand(program);
 await program.parseAsync();

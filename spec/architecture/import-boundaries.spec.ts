@@ -34,6 +34,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'lib/backends',
     'node:',
     'commander',
+    'pino',
     'picocolors',
   ],
   'lib/index.ts': [...core, 'lib/sandbox'],

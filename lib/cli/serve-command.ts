@@ -1,0 +1,106 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { LocalBackendOptions } from '../backends/local/local-backend.js';
+import { duration } from './option-values.js';
+
+/** What `sandbox-rx serve` understands. */
+export interface ServeOptions {
+  readonly backend: 'local';
+  readonly isolation: NonNullable<LocalBackendOptions['isolation']>;
+  readonly address?: string;
+  readonly port: number;
+  readonly tokenFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly insecure?: boolean;
+  readonly metricsAddress?: string;
+  readonly metricsPort?: number;
+  readonly maxSandboxes?: number;
+  readonly maxSandboxesPerToken?: number;
+  readonly maxRuns?: number;
+  readonly maxRunsPerToken?: number;
+  readonly maxStreams?: number;
+  readonly maxStreamsPerToken?: number;
+  readonly maxMessageBytes?: number;
+  readonly maxStdinBytes?: number;
+  /** Milliseconds. */
+  readonly retention?: number;
+  /** Milliseconds. */
+  readonly grace: number;
+  readonly logLevel: string;
+  readonly json?: boolean;
+}
+
+/** `sandbox-rx serve`: a host in the foreground, until a signal drains it. */
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('serve sandboxes to clients of coreweave.sandbox.v1 over gRPC')
+    .addOption(
+      new Option('--backend <name>', 'where sandboxes live').choices(['local']).default('local'),
+    )
+    .addOption(
+      new Option(
+        '--isolation <kind>',
+        "'none' runs plain child processes: for trusted callers only",
+      )
+        .choices(['bubblewrap', 'none'])
+        .default('bubblewrap'),
+    )
+    .option('--address <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on; 0: one that is free', wholeNumber, 50_051)
+    .option('--token-file <path>', `tokens, one name:token a line (default: $SANDBOX_RX_TOKENS)`)
+    .option('--tls-cert <path>', 'certificate chain of this host, PEM')
+    .option('--tls-key <path>', 'private key of --tls-cert, PEM')
+    .option('--client-ca <path>', 'authorities whose certificates clients must have, PEM')
+    .option('--insecure', 'listen beyond loopback without tokens and TLS');
+  addLimitOptions(command)
+    .option('--metrics-address <address>', 'address of the metrics (default: 127.0.0.1)')
+    .option('--metrics-port <number>', 'serve /metrics and /healthz over HTTP here', wholeNumber)
+    .option(
+      '--retention <duration>',
+      'how long ended sandboxes can be asked for (default: 1h)',
+      duration,
+    )
+    .option(
+      '--grace <duration>',
+      'what calls are given to end after SIGTERM (default: 30s)',
+      duration,
+      30_000,
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what is logged, as JSON on stderr')
+        .choices(['info', 'warn', 'error', 'silent'])
+        .default('info'),
+    )
+    .option('--json', 'print where it listens as JSON')
+    .addHelpText('after', `\n${help}`)
+    // What it needs would make the other commands start late.
+    .action(async (options: ServeOptions) => (await import('./serve.js')).serve(options));
+}
+
+const help = `SIGTERM and SIGINT drain it: new calls are refused, what goes on may end within --grace, and then all
+sandboxes are deleted. A second one ends it at once.
+
+Example: SANDBOX_RX_TOKENS='me:secret' sandbox-rx serve --port 50051`;
+
+function addLimitOptions(command: Command): Command {
+  return command
+    .option('--max-sandboxes <number>', 'live sandboxes (default: no limit)', wholeNumber)
+    .option('--max-sandboxes-per-token <number>', 'the same, for each token', wholeNumber)
+    .option('--max-runs <number>', 'runs at a time (default: no limit)', wholeNumber)
+    .option('--max-runs-per-token <number>', 'the same, for each token', wholeNumber)
+    .option('--max-streams <number>', 'open streams (default: no limit)', wholeNumber)
+    .option('--max-streams-per-token <number>', 'the same, for each token', wholeNumber)
+    .option('--max-message-bytes <number>', 'largest message (default: 104857600)', wholeNumber)
+    .option(
+      '--max-stdin-bytes <number>',
+      'waiting input of a run (default: 33554432)',
+      wholeNumber,
+    );
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { pino } from 'pino';
+import { localBackend } from '../backends/local/local-backend.js';
+import { Host, readTokens, type HostOptions, type HostToken } from '../host.js';
+import { SandboxValidationError } from '../process/errors/errors.js';
+import { ownFailure } from './exit-status.js';
+import { write } from './output.js';
+import type { ServeOptions } from './serve-command.js';
+import { version } from './version.js';
+
+/** Serves until a signal ends it; then this program ends too. */
+export async function serve(options: ServeOptions): Promise<never> {
+  const logger = pino({ name: 'sandbox-rx', level: options.logLevel }, pino.destination(2));
+  try {
+    const backend = localBackend({ isolation: options.isolation });
+    const host = new Host(backend, { ...hostOptions(options), logger });
+    const ended = untilSignalled(host, options.grace);
+    logger.info({ version, backend: backend.name, isolation: options.isolation }, 'starting');
+    await announce(host, options);
+    await ended;
+    process.exit(0);
+  } catch (error) {
+    console.error(`sandbox-rx: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(ownFailure);
+  }
+}
+
+/** One line for whoever started us: the URL, or JSON with that of the metrics too. */
+async function announce(host: Host, { json = false }: ServeOptions): Promise<void> {
+  const url = await host.listen();
+  const { metricsUrl } = host;
+  const line = json
+    ? JSON.stringify({ url, ...(metricsUrl !== undefined && { metricsUrl }) })
+    : url;
+  await write(process.stdout, `${line}\n`);
+}
+
+/** Settles when a signal has ended the host: the first in good order, the second at once. */
+function untilSignalled(host: Host, graceMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isDraining = false;
+    const onSignal = (): void => {
+      const ending = isDraining ? host.close() : host.drain({ graceMs });
+      isDraining = true;
+      ending.then(resolve, reject);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
+  });
+}
+
+function hostOptions(options: ServeOptions): HostOptions {
+  const { address, port, insecure, metricsAddress, metricsPort, retention } = options;
+  return {
+    port,
+    tokens: tokensOf(options),
+    limits: limitsOf(options),
+    ...tlsOf(options),
+    ...(address !== undefined && { address }),
+    ...(insecure !== undefined && { insecure }),
+    ...(metricsAddress !== undefined && { metricsAddress }),
+    ...(metricsPort !== undefined && { metricsPort }),
+    ...(retention !== undefined && { retentionMs: retention }),
+  };
+}
+
+const limitNames = [
+  'maxSandboxes',
+  'maxSandboxesPerToken',
+  'maxRuns',
+  'maxRunsPerToken',
+  'maxStreams',
+  'maxStreamsPerToken',
+  'maxMessageBytes',
+  'maxStdinBytes',
+] as const;
+
+function limitsOf(options: ServeOptions): NonNullable<HostOptions['limits']> {
+  const given = limitNames.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+function tokensOf({ tokenFile }: ServeOptions): readonly HostToken[] {
+  const { SANDBOX_RX_TOKENS: text } = process.env;
+  // Nothing that is started here may find it in its environment.
+  delete process.env['SANDBOX_RX_TOKENS'];
+  const tokens = readTokens(
+    tokenFile === undefined ? (text ?? '') : readFileSync(tokenFile, 'utf8'),
+  );
+  if (tokens.length === 0 && (tokenFile ?? text) !== undefined) {
+    const where = tokenFile ?? '$SANDBOX_RX_TOKENS';
+    throw new SandboxValidationError(`${where} has no token: give one name:token a line`);
+  }
+  return tokens;
+}
+
+function tlsOf({ tlsCert, tlsKey, clientCa }: ServeOptions): Pick<HostOptions, 'tls'> {
+  if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return {};
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new SandboxValidationError('give --tls-cert and --tls-key together');
+  }
+  return {
+    tls: {
+      certificate: readFileSync(tlsCert),
+      key: readFileSync(tlsKey),
+      ...(clientCa !== undefined && { clientAuthorities: readFileSync(clientCa) }),
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import { afterEach, beforeAll, afterAll, describe, expect, it } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { firstValueFrom } from 'rxjs';
+import { processesWith, uniqueSeconds } from '../backends/local/host.js';
+import { makeCertificates } from '../host/certificates.js';
+import { Harness } from '../host/harness.js';
+import { isolationForTests } from '../support/isolation.js';
+import { root } from '../support/repository.js';
+
+// The command as users start it: built, in a process of its own.
+const cli = join(root, 'dist/cli.js');
+const isolation = isolationForTests();
+
+const harness = new Harness();
+afterEach(() => harness.close());
+
+interface Served {
+  readonly child: ChildProcess;
+  /** The first line of its output. */
+  readonly line: Promise<string>;
+  /** Settles when it has logged this. */
+  logged(message: string): Promise<void>;
+  /** All that it logged, once it has ended. */
+  readonly ended: Promise<{ code: number | null; signal: string | null; log: string }>;
+}
+
+/** Starts `sandbox-rx serve` on a free port. */
+function serve(
+  options: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Served {
+  const words = ['serve', '--isolation', isolation, '--port', '0', ...options];
+  const child = spawn(process.execPath, [cli, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  harness.closing(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  let log = '';
+  child.stderr.on('data', (text: Buffer) => (log += text.toString()));
+  const ended = once(child, 'close').then(([code, signal]) => ({
+    ...{ code: code as number | null, signal: signal as string | null, log },
+  }));
+  const lines = createInterface({ input: child.stdout });
+  const line = Promise.race([
+    once(lines, 'line').then(([text]) => String(text)),
+    ended.then(() => {
+      throw new Error(`it ended: ${log}`);
+    }),
+  ]);
+  line.catch(() => undefined);
+  const logged = async (message: string) => {
+    while (!log.includes(`"msg":"${message}"`)) await once(child.stderr, 'data');
+  };
+  return { child, line, logged, ended };
+}
+
+describe('sandbox-rx serve', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sandbox-rx-serve-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('prints where it listens, serves, and ends in good order', async () => {
+    const { child, line, logged, ended } = serve();
+    const url = await line;
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const sandbox = await harness.client({ url }).create();
+    const running = sandbox.exec(['sh', '-c', 'echo ready; read line; echo "got $line"'], {
+      stdin: true,
+    });
+    await firstValueFrom(running.stdout$);
+    child.kill('SIGTERM');
+    await logged('draining');
+    running.stdin?.writeline('it');
+    expect((await running).stdout).toBe('ready\ngot it\n');
+    const { code, log } = await ended;
+    expect(code).toBe(0);
+    const messages = log
+      .trim()
+      .split('\n')
+      .map((text) => (JSON.parse(text) as { msg: string }).msg);
+    expect(messages).toEqual(
+      expect.arrayContaining(['starting', 'listening', 'sandbox created', 'draining', 'closed']),
+    );
+  });
+
+  it('ends at once at the second signal, and leaves no process', async () => {
+    const { child, line, logged, ended } = serve(['--grace', '1h']);
+    const sandbox = await harness.client({ url: await line }).create();
+    const seconds = uniqueSeconds();
+    const run = sandbox.exec(['sh', '-c', `echo ready; exec sleep ${seconds}`]);
+    await firstValueFrom(run.stdout$);
+    child.kill('SIGTERM');
+    await logged('draining');
+    child.kill('SIGTERM');
+    await expect(run).rejects.toMatchObject({ code: 'ERR_CONNECTION_LOST' });
+    expect((await ended).code).toBe(0);
+    expect(processesWith(seconds)).toEqual([]);
+  });
+
+  it('takes tokens of a file, or of the environment, and keeps them to itself', async () => {
+    const file = join(folder, 'tokens');
+    writeFileSync(file, '# people\nada:token-of-ada\n');
+    for (const [options, env] of [
+      [['--token-file', file], {}],
+      [[], { SANDBOX_RX_TOKENS: 'ada:token-of-ada\ngrace:token-of-grace' }],
+    ] as const) {
+      const { child, line, ended } = serve(options, env);
+      const url = await line;
+      await expect(harness.client({ url }).create()).rejects.toMatchObject({
+        code: 'ERR_PERMISSION',
+      });
+      const sandbox = await harness.client({ url, token: 'token-of-ada' }).create();
+      expect((await sandbox.exec(['env'])).stdout).not.toContain('token-of');
+      child.kill('SIGTERM');
+      expect((await ended).log).not.toContain('token-of');
+    }
+  });
+
+  it('speaks TLS, and prints JSON with the metrics', async () => {
+    const { server, client, authority } = makeCertificates();
+    const files = { cert: server.certificate, key: server.key, ca: authority };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const { line } = serve([
+      ...['--tls-cert', join(folder, 'cert'), '--tls-key', join(folder, 'key')],
+      ...['--client-ca', join(folder, 'ca'), '--metrics-port', '0', '--json'],
+    ]);
+    const { url, metricsUrl } = JSON.parse(await line) as { url: string; metricsUrl: string };
+    const { certificate: clientCertificate, key: clientKey } = client;
+    const tls = { rootCertificates: authority, clientCertificate, clientKey };
+    await harness.client({ url, tls }).create();
+    const metrics = await (await fetch(`${metricsUrl}/metrics`)).text();
+    expect(metrics).toContain('sandboxrx_sandboxes_created_total 1\n');
+  });
+
+  it('keeps to its limits', async () => {
+    const { line } = serve(['--max-sandboxes', '1']);
+    const client = harness.client({ url: await line });
+    await client.create();
+    await expect(client.create()).rejects.toMatchObject({ code: 'ERR_RESOURCE_EXHAUSTED' });
+  });
+
+  it.each([
+    ['an address that others reach', ['--address', '0.0.0.0'], /no tokens and tls: .*--insecure/],
+    ['a key without its certificate', ['--tls-key', '/dev/null'], /--tls-cert and --tls-key/],
+    ['a file of tokens without one', ['--token-file', '/dev/null'], /has no token/],
+    ['a file that is not there', ['--token-file', '/absent'], /ENOENT/],
+    ['a number that is none', ['--max-runs', 'many'], /whole number/],
+    ['a limit of nothing', ['--max-runs', '0'], /limits\.maxRuns must be/],
+  ])('refuses %s', async (_what, options, text) => {
+    const { code, log } = await serve(options).ended;
+    expect(code).toBe(125);
+    expect(log).toMatch(text);
+  });
+
+  it('says that its port is taken', async () => {
+    const url = await serve().line;
+    const { code, log } = await serve(['--port', new URL(url).port]).ended;
+    expect(code).toBe(125);
+    expect(log).toMatch(/^sandbox-rx: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/m);
+  });
+});
