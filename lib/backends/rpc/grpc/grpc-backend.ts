@@ -1,10 +1,16 @@
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
-import { checkInteger, checkRecord, checkText, refuse } from '../../../process/validate.js';
+import {
+  checkInteger,
+  checkRecord,
+  checkText,
+  maxTimerMs,
+  refuse,
+} from '../../../process/validate.js';
 import type { SandboxBackend } from '../../../sandbox/backend.js';
 import { RpcBackend } from '../rpc-backend.js';
 import type { RpcMetadata } from '../rpc-transport.js';
 import { defaultBaseUrl, readBaseUrl } from './base-url.js';
-import { GrpcTransport } from './grpc-transport.js';
+import { GrpcTransport, type GrpcTarget } from './grpc-transport.js';
 
 /** Certificates for a connection, as PEM. */
 export interface GrpcTls {
@@ -43,6 +49,14 @@ export interface GrpcBackendOptions {
    * and, divided by the round trip, the fastest that a stream can be. Default 8388608.
    */
   readonly windowBytes?: number;
+  /**
+   * From one HTTP/2 ping to the next while calls go on, in milliseconds. Default 330000: servers of other makers cut
+   * callers who ping more than once in five minutes. A host of this library pings by itself, and takes any; give 20000
+   * there to hear of one that is dead within a minute.
+   */
+  readonly keepaliveMs?: number;
+  /** How long a ping may stay unanswered before the connection counts as lost, in milliseconds. Default 40000. */
+  readonly keepaliveTimeoutMs?: number;
 }
 
 /** A backend that reaches its sandboxes over a connection. */
@@ -71,14 +85,13 @@ export interface ConnectedBackend extends SandboxBackend {
  */
 export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend {
   checkOptions(options);
-  const { url = process.env['CWSANDBOX_BASE_URL'] ?? defaultBaseUrl, windowBytes = 8_388_608 } =
-    options;
+  const { url = process.env['CWSANDBOX_BASE_URL'] ?? defaultBaseUrl } = options;
   const { address, isSecure } = readBaseUrl(url);
   const transport = new GrpcTransport({
     address,
     credentials: credentialsOf(options, isSecure),
     metadata: metadataOf(options),
-    windowBytes,
+    ...channelOptions(options),
   });
   const {
     image = 'python:3.11',
@@ -92,6 +105,14 @@ export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend 
       transport.close();
     },
   });
+}
+
+function channelOptions({
+  windowBytes = 8_388_608,
+  keepaliveMs = 330_000,
+  keepaliveTimeoutMs = 40_000,
+}: GrpcBackendOptions): Pick<GrpcTarget, 'windowBytes' | 'keepaliveMs' | 'keepaliveTimeoutMs'> {
+  return { windowBytes, keepaliveMs, keepaliveTimeoutMs };
 }
 
 function credentialsOf({ tls = {} }: GrpcBackendOptions, isSecure: boolean): ChannelCredentials {
@@ -129,6 +150,8 @@ function checkOptions(options: GrpcBackendOptions): void {
   checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1 });
   checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0 });
   checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10 });
+  checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
+  checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
   checkInteger('windowBytes', options.windowBytes, { min: 65_535, max: 2 ** 31 - 1 });
 }
 

@@ -35,6 +35,10 @@ export interface GrpcTarget {
   readonly metadata: () => RpcMetadata;
   /** Bytes that a stream may be sent before they are read. */
   readonly windowBytes: number;
+  /** From one ping to the next while calls go on, in milliseconds. */
+  readonly keepaliveMs: number;
+  /** How long a ping may stay unanswered. */
+  readonly keepaliveTimeoutMs: number;
 }
 
 /**
@@ -56,6 +60,8 @@ export class GrpcTransport implements RpcTransport {
       // A repeated call would run a command twice; what may be repeated is repeated above.
       'grpc.enable_retries': 0,
       'grpc-node.flow_control_window': target.windowBytes,
+      'grpc.keepalive_time_ms': target.keepaliveMs,
+      'grpc.keepalive_timeout_ms': target.keepaliveTimeoutMs,
     };
     this.#channel = new Channel(target.address, target.credentials, options);
   }
