@@ -4,9 +4,10 @@ import type { WindowSize } from '../process/process-controls.js';
 import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
 import type { StdinWrite } from '../process/stdin.js';
 import { newId } from '../process/new-id.js';
-import { checkCommand, checkEnv } from '../process/validate.js';
+import { checkCommand, checkEnv, checkInteger, maxTimerMs } from '../process/validate.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
-import { execRequestOf, outputFrame, startErrorFrame } from '../wire/exec-frames.js';
+import { errorFrame, execRequestOf, outputFrame } from '../wire/exec-frames.js';
+import { errorToStatus } from '../wire/error-to-status.js';
 import { Extension } from '../wire/extension.js';
 import type {
   ExecStreamInit,
@@ -46,6 +47,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   /** What came before anybody read it. */
   readonly #waiting: Uint8Array[] = [];
   #inputOver = false;
+  #isBehind = false;
   #unread = 0;
   #isReady = false;
 
@@ -95,9 +97,8 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
 
   #requestOf(init: ExecStreamInit): ExecRequest {
     const sandboxId = this.#streams.sandboxes.running(init.sandboxId, init.container);
-    const bytes = this.#stream.metadata[Extension.run];
-    const options = bytes instanceof Uint8Array ? RunOptions.decode(bytes) : RunOptions.create();
-    const isOurs = bytes !== undefined;
+    const isOurs = this.#isOurs;
+    const options = this.#options();
     const id = options.runId || newId();
     const wanted = execRequestOf(init, options);
     checkCommand(wanted.command);
@@ -124,6 +125,20 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     };
   }
 
+  /** Whether the caller is a client of this library. */
+  get #isOurs(): boolean {
+    return this.#stream.metadata[Extension.run] !== undefined;
+  }
+
+  #options(): RunOptions {
+    const bytes = this.#stream.metadata[Extension.run];
+    if (!(bytes instanceof Uint8Array)) return RunOptions.create();
+    const options = decoded(bytes);
+    for (const name of ['killGraceMs', 'drainGraceMs'] as const)
+      checkInteger(name, options[name], { min: 0, max: maxTimerMs });
+    return options;
+  }
+
   #subscribe(request: ExecRequest): void {
     const { sandboxId } = this.#init ?? { sandboxId: '' };
     this.#streams.runs.add(sandboxId, request.id, this.#run);
@@ -145,10 +160,13 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     else if (!this.#stream.send(outputFrame(event))) this.#wait();
   }
 
-  /** The caller is behind: the process waits until it is not. */
+  /** The caller is behind: the process waits until it is not. What it wrote before it heard of that still comes. */
   #wait(): void {
+    if (this.#isBehind) return;
+    this.#isBehind = true;
     this.#paused?.next(true);
     this.#stream.whenDrained(() => {
+      this.#isBehind = false;
       this.#paused?.next(false);
     });
   }
@@ -160,14 +178,18 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     this.#stream.end({ [Extension.end]: RunEnd.encode(end).finish() });
   }
 
-  /** A command that cannot start is no failure of the call. */
+  /**
+   * A command that cannot start is no failure of the call. For a client of ours, nothing is: a call that fails throws
+   * away what its reader has not read yet.
+   */
   #fail(error: unknown): void {
-    if (error instanceof SandboxExecutionError && error.code === 'ERR_NOT_STARTED') {
-      this.#stream.send({ message: { $case: 'error', value: startErrorFrame(error) } });
-      this.#stream.end();
-    } else {
+    const isStart = error instanceof SandboxExecutionError && error.code === 'ERR_NOT_STARTED';
+    if (!isStart && !this.#isOurs) {
       this.#stream.fail(error);
+      return;
     }
+    this.#stream.send({ message: { $case: 'error', value: errorFrame(error) } });
+    this.#stream.end(this.#isOurs ? { [Extension.failure]: errorToStatus(error).details } : {});
   }
 
   #ready(): void {
@@ -231,5 +253,13 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   #refuse(field: string, why: string): void {
     this.#run.unsubscribe();
     this.#stream.fail(new SandboxValidationError(`${field}: ${why}`));
+  }
+}
+
+function decoded(bytes: Uint8Array): RunOptions {
+  try {
+    return RunOptions.decode(bytes);
+  } catch (cause) {
+    throw new SandboxValidationError(`${Extension.run}: it is no RunOptions`, { cause });
   }
 }

@@ -3,6 +3,7 @@ import {
   SandboxExecutionError,
   SandboxFileError,
   SandboxTimeoutError,
+  TimeoutError,
   UnsupportedError,
 } from '../process/errors/errors.js';
 import { SandboxError, type RemoteDetails } from '../process/errors/sandbox-error.js';
@@ -14,26 +15,51 @@ import { writeDetails } from './status-details.js';
  * The status that a server answers with when something fails. What an error of ours knows goes along, so that
  * `statusToError` makes the same error of it; of any other, nothing but that it happened is told.
  */
-export function errorToStatus(error: unknown): Required<CallStatus> {
+export function errorToStatus(error: unknown): CallStatus & { readonly details: Uint8Array } {
   if (!(error instanceof SandboxError)) {
     const status = { code: GrpcCode.INTERNAL, message: 'internal error' };
     const details = writeDetails(status, { reason: 'SANDBOXRX_INTERNAL', domain: errorDomain });
     return { ...status, details };
   }
-  const { message } = error;
   const remote: Partial<RemoteDetails> = error.remote ?? {};
   const [code, reason] =
     error instanceof SandboxFileError ? statusOfFile[error.reason] : statusOfCode[error.code];
-  const status = { code: remote.grpcCode ?? code, message };
+  // What came in a stream whose call succeeded has the code OK, which would say that all is well.
+  const told = remote.grpcCode === GrpcCode.OK ? undefined : remote.grpcCode;
+  const status = { code: told ?? code, message: messageOf(error) };
   const { retryDelayMs, violations } = remote;
   const details = writeDetails(status, {
     reason: remote.reason ?? reason,
     domain: remote.domain ?? errorDomain,
-    metadata: { ...remote.metadata, ...knownOf(error) },
-    ...(violations !== undefined && { violations }),
+    metadata: shortened({ ...remote.metadata, ...knownOf(error) }),
+    ...(violations !== undefined && { violations: violations.slice(0, most.violations) }),
     ...(retryDelayMs !== undefined && { retryDelayMs }),
   });
   return { ...status, details };
+}
+
+/**
+ * A status travels in headers, twice, and clients refuse headers of more than some KiB: the call would then fail with
+ * an error of theirs.
+ */
+const most = { messageLength: 1024, wordLength: 256, words: 32, violations: 16 } as const;
+
+function messageOf(error: SandboxError): string {
+  if (!(error instanceof SandboxFileError)) return cut(error.message, most.messageLength);
+  // The class puts the path first, which may be all that there is room for.
+  const said = error.message.slice(error.path.length);
+  return `${cut(error.path, most.wordLength)}${cut(said, most.messageLength)}`;
+}
+
+function shortened(words: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(words).slice(-most.words);
+  return Object.fromEntries(entries.map(([name, word]) => [name, cut(word, most.wordLength)]));
+}
+
+/** Without halves of characters: a header cannot be made of those. */
+function cut(text: string, length: number): string {
+  const head = text.length > length ? `${text.slice(0, length)}…` : text;
+  return head.replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
 /** What makes an error of its kind, as words; `filepath` is coreweave.sandbox.v1's own. */
@@ -48,7 +74,8 @@ function knownOf(error: SandboxError): Record<string, string> {
   }
   if (error instanceof SandboxExecutionError) known['sandboxrx_reason'] = error.reason;
   if (error instanceof UnsupportedError) known['capability'] = error.capability;
-  if (error instanceof SandboxTimeoutError) known['timeout_ms'] = String(error.timeoutMs);
+  if (error instanceof SandboxTimeoutError || error instanceof TimeoutError)
+    known['timeout_ms'] = String(error.timeoutMs);
   if (error instanceof OutputLimitError) known['limit'] = String(error.limit);
   return known;
 }

@@ -9,6 +9,9 @@ import {
   type ExecStreamResponse,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { RunOptions } from './generated/sandboxrx/v1/sandboxrx.js';
+import { errorToStatus } from './error-to-status.js';
+import { readStatus } from './status-details.js';
+import { statusToError, type CallSubject } from './status-to-error.js';
 
 /** A run as StreamExec takes it. */
 export interface ExecOpening {
@@ -42,7 +45,10 @@ export function execOpeningOf(request: ExecRequest): ExecOpening {
 function wrappingOf(cwd: string, joinStderr: boolean): readonly string[] {
   if (cwd === '' && !joinStderr) return [];
   const enter = cwd === '' ? 'shift' : 'cd -- "$1" && shift';
-  return ['/bin/sh', '-c', `${enter} && exec "$@"${joinStderr ? ' 2>&1' : ''}`, 'sandbox-rx', cwd];
+  const script = `${enter} && exec "$@"${joinStderr ? ' 2>&1' : ''}`;
+  // `cd` has its own ideas of `-`, and looks for other relative paths in CDPATH.
+  const directory = cwd === '' || cwd.startsWith('/') ? cwd : `./${cwd}`;
+  return ['/bin/sh', '-c', script, 'sandbox-rx', directory];
 }
 
 /** What a host does with an opening: the inverse of {@link execOpeningOf}. */
@@ -70,26 +76,33 @@ export function outputFrame({
   return { message: { $case: 'output', value: { stream, data } } };
 }
 
-const startCodes: Readonly<Record<string, ExecutionFailure>> = {
-  COMMAND_NOT_FOUND: 'not_found',
-  COMMAND_NOT_EXECUTABLE: 'not_executable',
-  COMMAND_BAD_CWD: 'bad_cwd',
-  COMMAND_TOO_LARGE: 'too_large',
-  COMMAND_NOT_STARTED: 'not_started',
-};
+const startCodes: ReadonlyMap<string, ExecutionFailure> = new Map([
+  ['COMMAND_NOT_FOUND', 'not_found'],
+  ['COMMAND_NOT_EXECUTABLE', 'not_executable'],
+  ['COMMAND_BAD_CWD', 'bad_cwd'],
+  ['COMMAND_TOO_LARGE', 'too_large'],
+  ['COMMAND_NOT_STARTED', 'not_started'],
+]);
 
-/** How a command that could not be started is told in its stream: clients of CoreWeave raise their execution error. */
-export function startErrorFrame({ reason, message }: SandboxExecutionError): ExecStreamError {
-  const code = Object.keys(startCodes).find((known) => startCodes[known] === reason);
-  return { code: code ?? 'COMMAND_NOT_STARTED', message };
+/**
+ * How a failure is told in its stream, as clients of CoreWeave do with a command that could not be started: they raise
+ * their execution error.
+ */
+export function errorFrame(error: unknown): ExecStreamError {
+  const { message } = errorToStatus(error);
+  if (!(error instanceof SandboxExecutionError)) return { code: '', message };
+  const [code] = [...startCodes].find(([, known]) => known === error.reason) ?? [''];
+  return { code, message };
 }
 
-/** What an error in a stream means. */
+/** What an error in a stream means; `failure` is what a host of ours has to say of it. */
 export function errorOfFrame(
   { code, message }: ExecStreamError,
-  details: SandboxErrorDetails,
+  details: SandboxErrorDetails & CallSubject,
+  failure?: unknown,
 ): SandboxError {
-  const reason = startCodes[code];
+  if (failure instanceof Uint8Array) return statusToError(readStatus(failure), details);
+  const reason = startCodes.get(code);
   if (reason !== undefined) return new SandboxExecutionError(reason, message, details);
   const text = message === '' ? 'the run failed on the server' : message;
   return new SandboxError('ERR_REMOTE', code === '' ? text : `${text} (${code})`, details);

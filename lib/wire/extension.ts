@@ -5,6 +5,11 @@
 export const Extension = {
   /** Response metadata of every call: the other end is a host of ours. */
   mark: 'sandboxrx-version',
+  /**
+   * Trailing metadata of StreamExec whose last frame is an error: the `google.rpc.Status` that tells which. The status of
+   * the call itself would overtake output that the client has not read yet.
+   */
+  failure: 'sandboxrx-failure-bin',
   /** Request metadata of CreateSandbox: a `SandboxOptions`. */
   sandbox: 'sandboxrx-sandbox-bin',
   /** Request metadata of StreamExec: a `RunOptions`. */

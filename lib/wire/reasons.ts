@@ -33,15 +33,15 @@ export const unavailableReasons: ReadonlySet<string> = new Set([
   'CWSANDBOX_FSS_BUCKET_PROVISIONING',
 ]);
 
-/** What a reason says of a file. */
-export const fileFailures: Readonly<Record<string, FileFailure>> = {
-  [Reason.fileNotFound]: 'not_found',
-  [Reason.fileIsDirectory]: 'is_directory',
-  [Reason.filePermissionDenied]: 'permission_denied',
-  [Reason.fileTooLarge]: 'too_large',
-  [Reason.fileIoFailed]: 'failed',
-  CWSANDBOX_FILE_TRUNCATED: 'failed',
-};
+/** What a reason says of a file. A Map, as are all that a server's words are looked up in: an object has `toString` too. */
+export const fileFailures: ReadonlyMap<string, FileFailure> = new Map([
+  [Reason.fileNotFound, 'not_found'],
+  [Reason.fileIsDirectory, 'is_directory'],
+  [Reason.filePermissionDenied, 'permission_denied'],
+  [Reason.fileTooLarge, 'too_large'],
+  [Reason.fileIoFailed, 'failed'],
+  ['CWSANDBOX_FILE_TRUNCATED', 'failed'],
+]);
 
 /** How an error with one of our codes is told: the status of the call, and the reason. */
 export const statusOfCode: Readonly<Record<SandboxErrorCode, readonly [number, string]>> = {

@@ -23,6 +23,12 @@ export function readDetails({ code, details }: CallStatus): RemoteDetails {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
+/** A status that was put into a message instead of the trailers of a call. */
+export function readStatus(bytes: Uint8Array): CallStatus {
+  const { code, message } = Status.decode(bytes);
+  return { code, message, details: bytes };
+}
+
 function anysOf(details: Uint8Array | undefined): readonly Any[] {
   if (details === undefined) return [];
   try {

@@ -7,6 +7,7 @@ import {
   SandboxNotFoundError,
   SandboxTimeoutError,
   SandboxValidationError,
+  TimeoutError,
   UnsupportedError,
   type ExecutionFailure,
   type FileFailure,
@@ -87,6 +88,8 @@ function isRetryable({ code }: CallStatus, remote: RemoteDetails): boolean {
     if (unavailableReasons.has(remote.reason)) return true;
     if (remote.metadata?.['sandboxrx_code'] !== undefined)
       return remote.metadata['retryable'] === 'true';
+    // What such a reason says does not change when it is asked again, whatever the code.
+    if (fileFailures.has(remote.reason) || errorsOfReasons.has(remote.reason)) return false;
   }
   return retryableCodes.has(code);
 }
@@ -113,18 +116,24 @@ const ownErrors: Readonly<Partial<Record<SandboxErrorCode, (said: Said) => Sandb
   ERR_OUTPUT_LIMIT: (said) =>
     new OutputLimitError(said.status.message, Number(wordOf(said, 'limit')), said.details),
   ERR_PROCESS_OVER: executionError,
-  ERR_RUN_TIMEOUT: (said) =>
-    new SandboxTimeoutError(Number(wordOf(said, 'timeout_ms')), said.details),
+  ERR_RUN_TIMEOUT: timeoutError,
   ERR_STDIN_CLOSED: executionError,
   ERR_UNSUPPORTED: (said) =>
     new UnsupportedError(wordOf(said, 'capability'), said.status.message, said.details),
   ERR_VALIDATION: ({ status, details }) => new SandboxValidationError(status.message, details),
+  ERR_WAIT_TIMEOUT: (said) => new TimeoutError(Number(wordOf(said, 'timeout_ms')), said.details),
 };
 
 function executionError(said: Said): SandboxExecutionError {
   const reason = wordOf(said, 'sandboxrx_reason');
   const known = isExecutionFailure(reason) ? reason : 'not_started';
   return new SandboxExecutionError(known, said.status.message, said.details);
+}
+
+/** In the server's words: how long the run had, it may not have said. */
+function timeoutError(said: Said): SandboxError {
+  const error = new SandboxTimeoutError(Number(wordOf(said, 'timeout_ms')), said.details);
+  return Object.assign(error, { message: said.status.message });
 }
 
 function wordOf({ remote }: Said, name: string): string {
@@ -134,31 +143,33 @@ function wordOf({ remote }: Said, name: string): string {
 function errorOfReason(said: Said): SandboxError | undefined {
   const { reason = '', domain } = said.remote;
   if (domain !== errorDomain) return undefined;
-  const file = fileFailures[reason];
+  const file = fileFailures.get(reason);
   if (file !== undefined) return fileError(said, file);
-  return errorsOfReasons[reason]?.(said);
+  return errorsOfReasons.get(reason)?.(said);
 }
 
-const errorsOfReasons: Readonly<Record<string, (said: Said) => SandboxError>> = {
-  [Reason.sandboxNotFound]: ({ status, details }) =>
-    new SandboxNotFoundError(status.message, details),
-  [Reason.snapshotNotFound]: ({ status, details }) =>
-    new SandboxNotFoundError(status.message, details),
-  [Reason.sandboxNotRunning]: ({ status, details }) =>
-    new SandboxError('ERR_SANDBOX_OVER', status.message, details),
-  [Reason.commandTimeout]: ({ details }) => new SandboxTimeoutError(0, details),
-  [Reason.snapshotsNotSupported]: ({ status, details }) =>
-    new UnsupportedError('snapshots', status.message, details),
-  [Reason.notImplemented]: ({ status, details }) =>
-    new UnsupportedError('remote', status.message, details),
-  ...Object.fromEntries(
-    [...unavailableReasons].map((reason) => [
-      reason,
-      ({ status, details }: Said) =>
-        new SandboxError('ERR_BACKEND_UNAVAILABLE', status.message, details),
-    ]),
-  ),
-};
+const errorsOfReasons: ReadonlyMap<string, (said: Said) => SandboxError> = new Map(
+  Object.entries<(said: Said) => SandboxError>({
+    [Reason.sandboxNotFound]: ({ status, details }) =>
+      new SandboxNotFoundError(status.message, details),
+    [Reason.snapshotNotFound]: ({ status, details }) =>
+      new SandboxNotFoundError(status.message, details),
+    [Reason.sandboxNotRunning]: ({ status, details }) =>
+      new SandboxError('ERR_SANDBOX_OVER', status.message, details),
+    [Reason.commandTimeout]: timeoutError,
+    [Reason.snapshotsNotSupported]: ({ status, details }) =>
+      new UnsupportedError('snapshots', status.message, details),
+    [Reason.notImplemented]: ({ status, details }) =>
+      new UnsupportedError('remote', status.message, details),
+    ...Object.fromEntries(
+      [...unavailableReasons].map((reason) => [
+        reason,
+        ({ status, details }: Said) =>
+          new SandboxError('ERR_BACKEND_UNAVAILABLE', status.message, details),
+      ]),
+    ),
+  }),
+);
 
 function errorOfCode({ status: { code, message }, details }: Said): SandboxError {
   switch (code) {

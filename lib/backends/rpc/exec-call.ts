@@ -8,12 +8,14 @@ import { errorOfFrame, execOpeningOf } from '../../wire/exec-frames.js';
 import { Extension } from '../../wire/extension.js';
 import {
   ExecStreamOutput_Stream,
+  type ExecStreamError,
   type ExecStreamOutput,
   type ExecStreamRequest,
   type ExecStreamResponse,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { RunEnd, RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { endProcess, streamExec } from './methods.js';
+import { endDetailsOf, isUncertain } from './run-outcome.js';
 import type { RpcMetadata, RpcStream, RpcTransport, StreamObserver } from './rpc-transport.js';
 
 /** What the host may need beyond the run's own grace until nothing of it is left. */
@@ -40,6 +42,7 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
   #isOurs: boolean | undefined;
   #isReady = false;
   #exit: ExitEvent | undefined;
+  #failure: ExecStreamError | undefined;
   /** The run has ended on the server, or what becomes of it is no longer known here. */
   #over = false;
   /** The subscriber has gone. */
@@ -81,10 +84,11 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
       case 'exit':
         this.#ready();
         this.#exit = { type: 'exit', returncode: message.value.exitCode };
+        this.#finished();
         break;
       case 'error':
-        this.#over = true;
-        this.#fail(errorOfFrame(message.value, this.#ids()));
+        this.#failure = message.value;
+        this.#finished();
         break;
       case undefined:
     }
@@ -93,27 +97,34 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
   end(trailers: RpcMetadata): void {
     this.#over = true;
     const exit = this.#exit;
-    if (exit === undefined) {
+    if (this.#failure !== undefined) {
+      this.#fail(errorOfFrame(this.#failure, this.#ids(), trailers[Extension.failure]));
+    } else if (exit === undefined) {
       const text = 'the stream ended without an exit status; the outcome of the run is not known';
       this.#fail(new ConnectionLostError(text, this.#ids()));
-      return;
+    } else {
+      this.#settle();
+      this.#subscriber.next({ ...exit, ...endDetailsOf(trailers[Extension.end]) });
+      this.#subscriber.complete();
     }
-    this.#settle();
-    this.#subscriber.next({ ...exit, ...detailsOf(trailers[Extension.end]) });
-    this.#subscriber.complete();
   }
 
   error(error: SandboxError, wasSent: boolean): void {
     this.#over = true;
-    const isLost = wasSent && lostCodes.has(error.remote?.grpcCode ?? 0);
-    if (!isLost || (this.#isOurs === undefined && error.remote?.reason !== undefined)) {
-      this.#fail(error);
-    } else if (this.#exit !== undefined) {
+    if (this.#exit !== undefined || this.#failure !== undefined) {
+      // It was told how the run ended: whatever comes after that takes nothing from it.
       this.end({});
-    } else {
+    } else if (wasSent && isUncertain(error, this.#isOurs)) {
       const text = `the connection was lost, and the outcome of the run is not known: ${error.message}`;
       this.#fail(new ConnectionLostError(text, { cause: error, ...this.#ids() }));
+    } else {
+      this.#fail(error);
     }
+  }
+
+  /** A host of ours has more to say at the end of the stream; another one may keep it open until we close it. */
+  #finished(): void {
+    if (this.#isOurs !== true) this.end({});
   }
 
   /** The subscriber has gone, or has been told the end. */
@@ -259,19 +270,6 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
 
 /** As the clients of CoreWeave cut their input. */
 const inputBytes = 65_536;
-
-/** CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL and UNAVAILABLE: of what was going on, the outcome is not known. */
-const lostCodes: ReadonlySet<number> = new Set([1, 2, 4, 13, 14]);
-
-function detailsOf(value: string | Uint8Array | undefined): Partial<ExitEvent> {
-  if (!(value instanceof Uint8Array)) return {};
-  const { signal, oom, outputHeld } = RunEnd.decode(value);
-  return {
-    ...(signal !== '' && { signal }),
-    ...(oom && { oom }),
-    ...(outputHeld && { outputHeld }),
-  };
-}
 
 function ignore(): void {
   // The run has its own end.

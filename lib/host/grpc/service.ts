@@ -216,7 +216,7 @@ const codes: ReadonlyMap<number, GrpcStatus> = new Map(
 export function statusOf(error: unknown): StatusObject {
   const { code, message, details } = errorToStatus(error);
   const metadata = new Metadata();
-  if (details !== undefined) metadata.set(statusDetailsKey, bufferOf(details));
+  metadata.set(statusDetailsKey, bufferOf(details));
   return { code: codes.get(code) ?? GrpcStatus.UNKNOWN, details: message, metadata };
 }
 

@@ -97,6 +97,8 @@ export class SandboxTimeoutError extends SandboxError {
 export class TimeoutError extends SandboxError {
   /** @internal */
   static override readonly brand: symbol = Symbol.for('sandbox-rx/TimeoutError');
+  /** How long was waited. */
+  readonly timeoutMs: number;
 
   constructor(timeoutMs: number, details?: SandboxErrorDetails) {
     super(
@@ -107,6 +109,7 @@ export class TimeoutError extends SandboxError {
         retryable: true,
       },
     );
+    this.timeoutMs = timeoutMs;
   }
 }
 

@@ -1,0 +1,35 @@
+import type { SandboxError, SandboxErrorCode } from '../../process/errors/sandbox-error.js';
+import type { ExitEvent } from '../../process/process-event.js';
+import { RunEnd } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+
+/** CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS: how calls end that break. */
+const brokenCodes: ReadonlySet<number> = new Set([1, 2, 4, 13, 14, 15]);
+
+/** What such a call fails with where no reason says more: nothing of the run. */
+const uncertainCodes: ReadonlySet<SandboxErrorCode> = new Set([
+  'ERR_BACKEND_UNAVAILABLE',
+  'ERR_CANCELLED',
+  'ERR_REMOTE',
+  'ERR_REQUEST_TIMEOUT',
+]);
+
+/**
+ * Whether a run may be going on, or have ended well, although its call failed like this. `isOurs`: whether the server is a
+ * host of ours; undefined before it has answered.
+ */
+export function isUncertain({ code, remote }: SandboxError, isOurs: boolean | undefined): boolean {
+  if (!uncertainCodes.has(code) || !brokenCodes.has(remote?.grpcCode ?? 0)) return false;
+  // A server that names a reason before it has begun refuses the call; and a host of ours knows what it says.
+  return remote?.reason === undefined || isOurs === false;
+}
+
+/** What a host of ours tells of an exit beside its status. */
+export function endDetailsOf(value: string | Uint8Array | undefined): Partial<ExitEvent> {
+  if (!(value instanceof Uint8Array)) return {};
+  const { signal, oom, outputHeld } = RunEnd.decode(value);
+  return {
+    ...(signal !== '' && { signal }),
+    ...(oom && { oom }),
+    ...(outputHeld && { outputHeld }),
+  };
+}

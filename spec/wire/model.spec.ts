@@ -1,0 +1,156 @@
+import { describe, expect, it } from '@jest/globals';
+import { EMPTY, NEVER } from 'rxjs';
+import { execFileSync } from 'node:child_process';
+import type { ExecRequest, SandboxSpec } from 'sandbox-rx';
+import { execOpeningOf, execRequestOf } from '../../lib/wire/exec-frames.js';
+import {
+  CreateSandboxRequest,
+  ExecStreamInit,
+  Sandbox,
+  SandboxStatus,
+  State,
+} from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { RunOptions, SandboxOptions } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
+import { sandboxRequestOf, specOf } from '../../lib/wire/sandbox-request.js';
+import { infoOf, isReady, isTerminal, stateOf } from '../../lib/wire/sandbox-state.js';
+import { fromTimestamp, toTimestamp } from '../../lib/wire/timestamp.js';
+
+const naming = { image: 'image', requestId: 'request' };
+
+describe('a spec', () => {
+  it.each<SandboxSpec>([
+    {},
+    { command: ['sh', '-c', ''] },
+    { id: 'my.own_id-1', env: { A: '', B: 'b=c' }, cwd: '/x', tags: ['a', 'a b'] },
+    { lifetimeMs: 1 },
+    { lifetimeMs: 2_147_483_647, network: 'none' },
+    {
+      network: 'host',
+      limits: {
+        ...{ memoryBytes: 2 ** 40, processes: 1, openFiles: 8, cpuSeconds: 2, homeBytes: 4096 },
+      },
+    },
+  ])('is the same on the other side: %j', (spec) => {
+    const { request, options } = sandboxRequestOf(spec, naming);
+    const sent = CreateSandboxRequest.decode(CreateSandboxRequest.encode(request).finish());
+    const message = sent.sandbox?.spec;
+    if (message === undefined) throw new Error('there is a spec');
+    const received = SandboxOptions.decode(SandboxOptions.encode(options).finish());
+    expect(specOf(message, received)).toEqual({ env: {}, tags: [], ...spec });
+    expect(sent).toMatchObject({ requestId: 'request' });
+  });
+
+  it('says as much as it can to a server that has no options', () => {
+    const { request, needsOptions } = sandboxRequestOf({ lifetimeMs: 1001, tags: ['t'] }, naming);
+    const { containers, ...spec } = request.sandbox?.spec ?? {};
+    expect(spec).toMatchObject({ maxLifetimeSeconds: 2, tags: ['t'], primaryContainer: 'main' });
+    expect(containers?.[0]).toMatchObject({ image: 'image', command: '/bin/sh' });
+    expect(needsOptions).toBe(false);
+    expect(sandboxRequestOf({ limits: { processes: 1 } }, naming).needsOptions).toBe(true);
+    expect(sandboxRequestOf({ id: 'x' }, naming).needsOptions).toBe(true);
+  });
+});
+
+describe('a state', () => {
+  const told = (state: State, more: Partial<SandboxStatus> = {}) =>
+    infoOf(
+      Sandbox.fromPartial({
+        sandboxId: 'sb',
+        status: { ...SandboxStatus.create(), state, ...more },
+      }),
+    );
+
+  it.each([
+    ['running', undefined],
+    ['completed', 0],
+    ['failed', 3],
+    ['failed', undefined],
+    ['stopped', undefined],
+  ] as const)('is the same on the other side: %s with %s', (status, returncode) => {
+    const over = status !== 'running' && { reason: 'it was so' };
+    const info = { id: 'sb', status, tags: [], createdAtMs: 0, ...over };
+    const known = returncode === undefined ? info : { ...info, returncode };
+    const { state, stateReason } = stateOf(known);
+    const exit = returncode === undefined ? {} : { exitCode: returncode };
+    expect(told(state, { stateReason, ...exit })).toEqual(known);
+  });
+
+  it.each<State>([
+    ...[State.STATE_UNSPECIFIED, State.STATE_CREATING, State.STATE_PENDING, State.STATE_RUNNING],
+    ...[State.STATE_PAUSED, State.STATE_TERMINATING, State.UNRECOGNIZED, 77 as State],
+  ])('%i is none that is final, and gives no reason yet', (state) => {
+    expect(told(state, { stateReason: 'it is being stopped' })).toMatchObject({
+      status: 'running',
+    });
+    expect(told(state, { stateReason: 'it is being stopped' })).not.toHaveProperty('reason');
+    expect(isTerminal(state)).toBe(false);
+    expect(isReady(state)).toBe(state === State.STATE_RUNNING || state === State.STATE_PAUSED);
+  });
+
+  it('of a main command is known by its exit status; without one it is not said to have succeeded', () => {
+    expect(told(State.STATE_COMPLETED, { exitCode: 0 })).toMatchObject({ status: 'completed' });
+    expect(told(State.STATE_COMPLETED, { exitCode: 1 })).toMatchObject({ status: 'failed' });
+    expect(told(State.STATE_COMPLETED)).toMatchObject({ status: 'stopped' });
+    expect(told(State.STATE_TERMINATED)).toMatchObject({ status: 'stopped' });
+    expect(told(State.STATE_FAILED, { exitCode: 67 })).toMatchObject({ returncode: 67 });
+    expect(infoOf(Sandbox.create())).toMatchObject({ status: 'running' });
+  });
+
+  it.each([0, 1, 999.999, 1_700_000_000_123, -1, -1500.5])('has times: %d', (ms) => {
+    const { nanos } = toTimestamp(ms);
+    expect(nanos >= 0 && nanos < 1e9).toBe(true);
+    expect(fromTimestamp(toTimestamp(ms))).toBeCloseTo(ms, 3);
+  });
+});
+
+describe('a run', () => {
+  const base: ExecRequest = {
+    ...{ sandboxId: 'sb', id: 'run', keep: false, command: ['printf', '%s', 'a b'], env: {} },
+    ...{ stderr: 'pipe', paused$: NEVER, size$: EMPTY, killSignal: 'SIGINT' },
+    ...{ killGraceMs: 0, drainGraceMs: 2_147_483_647 },
+    lifecycle: { started: () => undefined, closed: () => undefined },
+  };
+
+  it.each<Partial<ExecRequest>>([
+    {},
+    { env: { A: 'a', __proto__x: 'b' } },
+    { cwd: '/tmp' },
+    { cwd: 'a b', stderr: 'stdout' },
+    { stderr: 'stdout' },
+    { tty: { cols: 101, rows: 33 } },
+  ])('is the same on the other side: %j', (wanted) => {
+    const request = { ...base, ...wanted };
+    const { init, options } = execOpeningOf(request);
+    const received = execRequestOf(
+      ExecStreamInit.decode(ExecStreamInit.encode(init).finish()),
+      RunOptions.decode(RunOptions.encode(options).finish()),
+    );
+    const { command, env, stderr } = request;
+    expect(received).toEqual({
+      ...{ command, env, stderr },
+      ...(request.cwd !== undefined && { cwd: request.cwd }),
+      ...(request.tty !== undefined && { tty: request.tty }),
+    });
+  });
+
+  it('is wrapped in a shell that goes where it shall, and nowhere else', () => {
+    const run = (cwd: string, script: string): string => {
+      const { init } = execOpeningOf({
+        ...{ ...base, cwd, stderr: 'stdout', command: ['sh', '-c', script, '-n', "'$(x)`"] },
+      });
+      const [file = '', ...args] = init.command;
+      const env = { PATH: process.env['PATH'], CDPATH: '/usr', OLDPWD: '/etc' };
+      return execFileSync(file, args, { cwd: '/', env, encoding: 'utf8', stdio: 'pipe' });
+    };
+    expect(run('/usr/bin', 'pwd; echo "$0 $1"; echo err >&2')).toBe("/usr/bin\n-n '$(x)`\nerr\n");
+    expect(run('tmp', 'pwd')).toBe('/tmp\n');
+    expect(() => run('-', 'pwd')).toThrow();
+    expect(() => run('bin/../share', 'pwd')).toThrow();
+    expect(run('', 'echo both; echo err >&2')).toBe('both\nerr\n');
+  });
+
+  it('has a terminal of the usual size where none is told', () => {
+    const init = ExecStreamInit.fromPartial({ command: ['x'], tty: true });
+    expect(execRequestOf(init)).toMatchObject({ tty: { cols: 80, rows: 24 } });
+  });
+});
