@@ -39,13 +39,16 @@ export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
   const { state, stateReason, exitCode, createTime } = status ?? StatusMessage.create();
   const wasStopped = stateReason.startsWith(stoppedPrefix);
   const reason = wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason;
+  const now = wasStopped ? 'stopped' : statusOf(state, exitCode);
+  // One that is on its way to its end has a reason already, but not yet what the reason is of.
+  const isTold = reason !== '' && now !== 'running';
   return {
     id: sandboxId,
-    status: wasStopped ? 'stopped' : statusOf(state, exitCode),
+    status: now,
     tags: spec?.tags ?? [],
     createdAtMs: createTime === undefined ? 0 : Math.floor(fromTimestamp(createTime)),
     ...(exitCode !== undefined && !wasStopped && { returncode: exitCode }),
-    ...(reason !== '' && { reason }),
+    ...(isTold && { reason }),
   };
 }
 
