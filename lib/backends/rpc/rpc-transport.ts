@@ -22,7 +22,10 @@ export interface Answer<Response> {
   readonly metadata: RpcMetadata;
 }
 
-/** Who is told of a stream. Nothing is told while it is paused, nor after `end` or `error`. */
+/**
+ * Who is told of a stream; of nothing after `end` or `error`. While it is paused, no more than one message comes, and
+ * `error`, which says that nothing more will.
+ */
 export interface StreamObserver<Response> {
   opened(metadata: RpcMetadata): void;
   message(message: Response): void;
@@ -54,7 +57,7 @@ export interface RpcTransport {
     request: Request,
     options?: CallOptions,
   ): Observable<Answer<Response>>;
-  /** Opens a stream now. */
+  /** Opens a stream now. A call that cannot even be made is told as any other that fails. */
   open<Request, Response>(
     method: RpcMethod<Request, Response>,
     observer: StreamObserver<Response>,

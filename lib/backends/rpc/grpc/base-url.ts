@@ -20,8 +20,11 @@ export function readBaseUrl(text: string): ServerAddress {
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw refused(text, 'it must begin with https:// or http://');
   }
-  const { protocol, hostname, port, username } = url;
-  if (username !== '') throw refused(text, 'give credentials as `token`, not in the URL');
+  const { protocol, hostname, port, username, password } = url;
+  if (username !== '' || password !== '') {
+    // Which is not repeated, for it may be logged.
+    throw refused(url.origin, 'give credentials as `token`, not in the URL');
+  }
   if (`${url.pathname}${url.search}${url.hash}` !== '/')
     throw refused(text, 'it must have no path');
   const isSecure = protocol === 'https:';

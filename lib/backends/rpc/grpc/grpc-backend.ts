@@ -1,4 +1,5 @@
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import { SandboxValidationError } from '../../../process/errors/errors.js';
 import {
   checkInteger,
   checkRecord,
@@ -85,7 +86,7 @@ export interface ConnectedBackend extends SandboxBackend {
  */
 export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend {
   checkOptions(options);
-  const { url = process.env['CWSANDBOX_BASE_URL'] ?? defaultBaseUrl } = options;
+  const { url = variable('CWSANDBOX_BASE_URL') ?? defaultBaseUrl } = options;
   const { address, isSecure } = readBaseUrl(url);
   const transport = new GrpcTransport({
     address,
@@ -115,14 +116,28 @@ function channelOptions({
   return { windowBytes, keepaliveMs, keepaliveTimeoutMs };
 }
 
-function credentialsOf({ tls = {} }: GrpcBackendOptions, isSecure: boolean): ChannelCredentials {
-  if (!isSecure) return credentials.createInsecure();
-  const { rootCertificates, clientKey, clientCertificate } = tls;
-  return credentials.createSsl(
-    bufferOf(rootCertificates),
-    bufferOf(clientKey),
-    bufferOf(clientCertificate),
-  );
+/** One that is set to nothing is as one that is not set. */
+function variable(name: string): string | undefined {
+  const value = process.env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+function credentialsOf({ tls }: GrpcBackendOptions, isSecure: boolean): ChannelCredentials {
+  if (!isSecure) {
+    if (tls !== undefined) refuse('tls', 'left out where the url begins with http://', tls);
+    return credentials.createInsecure();
+  }
+  const { rootCertificates, clientKey, clientCertificate } = tls ?? {};
+  try {
+    return credentials.createSsl(
+      bufferOf(rootCertificates),
+      bufferOf(clientKey),
+      bufferOf(clientCertificate),
+    );
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SandboxValidationError(`tls cannot be used: ${why}`, { cause });
+  }
 }
 
 function bufferOf(bytes: Uint8Array | undefined): Buffer | null {
@@ -131,8 +146,7 @@ function bufferOf(bytes: Uint8Array | undefined): Buffer | null {
 
 function metadataOf({ token, metadata = {} }: GrpcBackendOptions): () => RpcMetadata {
   return () => {
-    const bearer =
-      typeof token === 'function' ? token() : (token ?? process.env['CWSANDBOX_API_KEY']);
+    const bearer = typeof token === 'function' ? token() : (token ?? variable('CWSANDBOX_API_KEY'));
     return bearer === undefined || bearer === ''
       ? metadata
       : { authorization: `Bearer ${bearer}`, ...metadata };
@@ -144,9 +158,11 @@ function checkOptions(options: GrpcBackendOptions): void {
   const { url, token, tls, metadata, image } = options;
   checkText('url', url);
   if (typeof token !== 'function') checkText('token', token);
+  if (typeof token === 'string' && !isHeader(token))
+    refuse('token', 'a string of printable ASCII', '(not shown)');
   checkText('image', image);
-  if (metadata !== undefined) checkRecord('metadata', metadata);
-  if (tls !== undefined) checkTls(tls, url);
+  if (metadata !== undefined) checkMetadata(metadata);
+  if (tls !== undefined) checkTls(tls);
   checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1 });
   checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0 });
   checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10 });
@@ -155,9 +171,23 @@ function checkOptions(options: GrpcBackendOptions): void {
   checkInteger('windowBytes', options.windowBytes, { min: 65_535, max: 2 ** 31 - 1 });
 }
 
-function checkTls(tls: GrpcTls, url: string | undefined): void {
+function checkMetadata(metadata: RpcMetadata): void {
+  checkRecord('metadata', metadata);
+  for (const [name, value] of Object.entries(metadata)) {
+    if (!/^[0-9a-z_.-]+$/.test(name) || name.startsWith('grpc-'))
+      refuse('the names in metadata', "lower case, and not begin with 'grpc-'", name);
+    const isBytes = name.endsWith('-bin');
+    if (isBytes ? !(value instanceof Uint8Array) : !isHeader(value))
+      refuse(`metadata.${name}`, isBytes ? 'a Uint8Array' : 'a string of printable ASCII', value);
+  }
+}
+
+function isHeader(value: unknown): boolean {
+  return typeof value === 'string' && /^[ -~]*$/.test(value);
+}
+
+function checkTls(tls: GrpcTls): void {
   checkRecord('tls', tls);
-  if (url?.startsWith('http:')) refuse('tls', 'left out where the url begins with http://', tls);
   for (const name of ['rootCertificates', 'clientCertificate', 'clientKey'] as const) {
     const value = tls[name];
     if (value !== undefined && !(value instanceof Uint8Array))

@@ -45,12 +45,17 @@ export interface GrpcTarget {
  * Calls over HTTP/2 by `@grpc/grpc-js`.
  *
  * It works on the channel's calls, below the library's Node streams: there a message is delivered when it is asked for
- * and the status when all have been, so a reader may stop wherever it likes and loses nothing.
+ * and a status of OK when all have been, so a reader may stop wherever it likes and loses nothing. The Node streams ask
+ * for 16 messages ahead and emit `status` when the last of these has come, not when it was read: a paused 'data' reader
+ * who takes `status` for the end loses up to 16 messages, and an async iteration, which waits for 'end', none. A status
+ * other than OK loses them on both levels, and all that is still in the connection's window, so a host of ours ends a
+ * stream that has told output with OK and says in a frame what failed.
  */
 export class GrpcTransport implements RpcTransport {
   readonly name: string = 'grpc';
   readonly #channel: Channel;
   readonly #target: GrpcTarget;
+  readonly #calls: Set<Call> = new Set();
 
   constructor(target: GrpcTarget) {
     this.#target = target;
@@ -108,10 +113,19 @@ export class GrpcTransport implements RpcTransport {
     { metadata = {}, timeoutMs, subject }: CallOptions = {},
   ): RpcStream<Request> {
     const deadline = timeoutMs === undefined ? Infinity : Date.now() + timeoutMs;
-    const call = this.#channel.createCall(method.path, deadline, null, null, null);
+    let call: Call;
+    let sent: Metadata;
+    try {
+      sent = metadataOf({ ...this.#target.metadata(), ...metadata });
+      call = this.#channel.createCall(method.path, deadline, null, null, null);
+    } catch (cause) {
+      observer.error(notMade(cause, subject), false);
+      return neverOpened;
+    }
     const stream = new GrpcStream(call, method, observer);
     const wasSent = (): boolean => call.getPeer() !== this.#channel.getTarget();
-    call.start(metadataOf({ ...this.#target.metadata(), ...metadata }), {
+    this.#calls.add(call);
+    call.start(sent, {
       onReceiveMetadata: (opened) => {
         stream.opened(opened);
       },
@@ -119,6 +133,7 @@ export class GrpcTransport implements RpcTransport {
         stream.received(message);
       },
       onReceiveStatus: (status) => {
+        this.#calls.delete(call);
         stream.over(status, subject, wasSent);
       },
     });
@@ -128,6 +143,9 @@ export class GrpcTransport implements RpcTransport {
 
   close(): void {
     this.#channel.close();
+    // The channel lets go of its connection only when its calls have ended by themselves.
+    for (const call of this.#calls)
+      call.cancelWithStatus(GrpcStatus.UNAVAILABLE, 'the connection was closed here');
   }
 }
 
@@ -148,8 +166,6 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
   readonly #outgoing: Outgoing[] = [];
   #isSending = false;
   #isHalfClosing = false;
-  /** A status that came while nothing was to be told. */
-  #held: (() => void) | undefined;
 
   constructor(
     call: Call,
@@ -181,13 +197,9 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
 
   over(status: StatusObject, subject: CallOptions['subject'], wasSent: () => boolean): void {
     if (this.#over) return;
-    const tell = (): void => {
-      this.#over = true;
-      if (status.code === GrpcStatus.OK) this.#observer.end(plain(status.metadata));
-      else this.#observer.error(errorOf(status, subject), wasSent());
-    };
-    if (this.#paused) this.#held = tell;
-    else tell();
+    this.#over = true;
+    if (status.code === GrpcStatus.OK) this.#observer.end(plain(status.metadata));
+    else this.#observer.error(errorOf(status, subject), wasSent());
   }
 
   send(message: Request, accepted?: () => void): void {
@@ -226,8 +238,6 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
 
   pause(paused: boolean): void {
     this.#paused = paused;
-    if (paused) return;
-    this.#held?.();
     this.#ask();
   }
 
@@ -247,6 +257,21 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
     this.cancel();
     this.#observer.error(error, true);
   }
+}
+
+/** What there is in place of a call that could not be made. */
+const neverOpened: RpcStream<unknown> = {
+  send: () => undefined,
+  halfClose: () => undefined,
+  pause: () => undefined,
+  cancel: () => undefined,
+};
+
+/** After `close()`, and where the token or the metadata cannot be had. */
+function notMade(cause: unknown, subject: CallOptions['subject']): SandboxError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const details = { ...subject, cause };
+  return new SandboxError('ERR_BACKEND_UNAVAILABLE', `the call was not made: ${why}`, details);
 }
 
 function errorOf(
