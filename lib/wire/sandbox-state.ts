@@ -38,18 +38,20 @@ export function stateOf({
 export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
   const { state, stateReason, exitCode, createTime } = status ?? StatusMessage.create();
   const wasStopped = stateReason.startsWith(stoppedPrefix);
-  const reason = wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason;
   const now = wasStopped ? 'stopped' : statusOf(state, exitCode);
-  // One that is on its way to its end has a reason already, but not yet what the reason is of.
-  const isTold = reason !== '' && now !== 'running';
   return {
     id: sandboxId,
     status: now,
     tags: spec?.tags ?? [],
     createdAtMs: createTime === undefined ? 0 : Math.floor(fromTimestamp(createTime)),
     ...(exitCode !== undefined && !wasStopped && { returncode: exitCode }),
-    ...(isTold && { reason }),
+    ...reasonOf(now, wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason),
   };
+}
+
+/** One that is on its way to its end has a reason already, but not yet what the reason is of. */
+function reasonOf(status: SandboxStatus, reason: string): Pick<SandboxInfo, 'reason'> {
+  return reason === '' || status === 'running' ? {} : { reason };
 }
 
 /** What is about to be counts as running: all other states are final. */

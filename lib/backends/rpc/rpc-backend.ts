@@ -15,6 +15,7 @@ import {
   toArray,
 } from 'rxjs';
 import { SandboxNotFoundError, UnsupportedError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
 import type {
@@ -221,6 +222,10 @@ export class RpcBackend implements SandboxBackend {
             : this.#calls.poll(sandboxId, (state) => isReady(state) || isTerminal(state));
         }),
         map(infoOf),
+        tap((info) => {
+          // With an exit status it ran, and ended; without one, it never did.
+          if (info.status === 'failed' && info.returncode === undefined) throw notMade(info);
+        }),
       );
     });
   }
@@ -241,6 +246,15 @@ const oneRunOnly =
 
 function unsupported(capability: string, message: string): Observable<never> {
   return throwError(() => new UnsupportedError(capability, message));
+}
+
+function notMade({
+  id: sandboxId,
+  reason = 'the server does not say why',
+}: SandboxInfo): SandboxError {
+  return new SandboxError('ERR_SANDBOX_OVER', `the sandbox could not be started: ${reason}`, {
+    sandboxId,
+  });
 }
 
 function notFound(sandboxId: string): SandboxNotFoundError {

@@ -8,9 +8,11 @@ import {
   map,
   mergeMap,
   take,
+  throwError,
   timer,
   type Observable,
 } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import {
   DeleteSandboxRequest,
   ListSandboxesRequest,
@@ -25,6 +27,9 @@ import type { Answer, CallOptions, RpcMetadata, RpcTransport } from './rpc-trans
 
 /** A list that goes on for longer is one that never ends. */
 const maxPages = 1000;
+
+/** A server that says nothing for so long when it is asked how a sandbox stands is asked again. */
+const pollTimeoutMs = 15_000;
 
 /** How long calls about sandboxes may take. */
 interface SandboxCallsConfig {
@@ -46,9 +51,10 @@ export class SandboxCalls {
     return this.#transport.call(createSandbox, request, this.#options({}, metadata));
   }
 
-  get(sandboxId: string): Observable<Sandbox> {
+  get(sandboxId: string, timeoutMs: number = this.#config.requestTimeoutMs): Observable<Sandbox> {
+    const options = { ...this.#options({ sandboxId }), timeoutMs };
     return this.#transport
-      .call(getSandbox, { sandboxId }, this.#options({ sandboxId }))
+      .call(getSandbox, { sandboxId }, options)
       .pipe(map(({ message }) => message));
   }
 
@@ -56,7 +62,10 @@ export class SandboxCalls {
   poll(sandboxId: string, isWanted: (state: State) => boolean): Observable<Sandbox> {
     return defer(() => {
       const delays = pollDelays();
-      const asked$ = withRetryBudget(this.get(sandboxId), this.#config.retryBudgetMs);
+      const { requestTimeoutMs, retryBudgetMs } = this.#config;
+      const get$ = this.get(sandboxId, Math.min(requestTimeoutMs, pollTimeoutMs));
+      // Subscribed to for each question, so that each has its own time.
+      const asked$ = withRetryBudget(get$, retryBudgetMs);
       const isDone = ({ status }: Sandbox): boolean =>
         isWanted(status?.state ?? State.STATE_UNSPECIFIED);
       return asked$.pipe(
@@ -79,11 +88,18 @@ export class SandboxCalls {
         .call(listSandboxes, request, this.#options({}))
         .pipe(map(({ message }) => message));
     };
-    return page('').pipe(
-      expand(({ nextPageToken }) => (nextPageToken === '' ? EMPTY : page(nextPageToken))),
-      take(maxPages),
-      concatMap(({ sandboxes }) => sandboxes),
-    );
+    return defer(() => {
+      const seen: Set<string> = new Set();
+      return page('').pipe(
+        expand(({ nextPageToken: token }) => {
+          if (token === '') return EMPTY;
+          if (seen.has(token) || seen.size >= maxPages) return throwError(() => endless());
+          seen.add(token);
+          return page(token);
+        }),
+        concatMap(({ sandboxes }) => sandboxes),
+      );
+    });
   }
 
   end(
@@ -105,4 +121,8 @@ export class SandboxCalls {
   #options(subject: NonNullable<CallOptions['subject']>, metadata: RpcMetadata = {}): CallOptions {
     return { subject, metadata, timeoutMs: this.#config.requestTimeoutMs };
   }
+}
+
+function endless(): SandboxError {
+  return new SandboxError('ERR_REMOTE', 'the server listed its sandboxes without end');
 }

@@ -7,6 +7,7 @@ import {
   type LogEntry,
   type LogStreamError,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { unavailableReasons } from '../../wire/reasons.js';
 import { streamLogs } from './methods.js';
 import type { RpcTransport } from './rpc-transport.js';
 
@@ -40,7 +41,7 @@ export function streamedLogs(
           count: attempts,
           resetOnSuccess: true,
           delay: (error: unknown, count) =>
-            request.follow && canResume(error, cursor)
+            request.follow && canGoOn(error, cursor)
               ? timer(Math.min(firstDelayMs * 2 ** (count - 1), longestDelayMs))
               : throwError(() => error),
         }),
@@ -96,12 +97,26 @@ const interrupted = 'STREAM_INTERRUPTED';
 /** UNKNOWN, INTERNAL and UNAVAILABLE. */
 const brokenCodes: ReadonlySet<number> = new Set([2, 13, 14]);
 
-function canResume(error: unknown, { sessionId, offset }: Cursor): boolean {
+/** Errors in a stream that mean that its session is not to be had any more. */
+const sessionGone: ReadonlySet<string> = new Set([
+  'SESSION_NOT_FOUND',
+  'REPLAY_GAP',
+  'RUNNER_UNAVAILABLE',
+  'RUNNER_DRAINING',
+]);
+
+function canGoOn(error: unknown, cursor: Cursor): boolean {
   if (!(error instanceof SandboxError)) return false;
-  // Without a session, what has been told would be told again.
-  if (sessionId === '' && offset > 0) return false;
-  const { reason, grpcCode = 0 } = error.remote ?? {};
-  return reason === interrupted || (reason === undefined && brokenCodes.has(grpcCode));
+  const isGone = sessionGone.has(error.remote?.reason ?? '');
+  if (isGone) cursor.sessionId = '';
+  // Without a session, what has been told would be told again, or something left out.
+  if (cursor.sessionId === '' && cursor.offset > 0) return false;
+  return isGone || isBroken(error);
+}
+
+function isBroken({ remote: { reason, grpcCode = 0 } = { grpcCode: 0 } }: SandboxError): boolean {
+  if (reason === interrupted) return true;
+  return brokenCodes.has(grpcCode) && (reason === undefined || unavailableReasons.has(reason));
 }
 
 function errorOf({ code, message }: LogStreamError, sandboxId: string): SandboxError {
