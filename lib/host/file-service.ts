@@ -22,6 +22,9 @@ const maxFileBytes = 33_554_432;
 /** CoreWeave's clients read a larger file by a command, if they are told its size and it is no more than this. */
 const maxCountedBytes = 268_435_456;
 
+/** PATH_MAX of Linux. */
+const maxPathLength = 4096;
+
 /** The files of sandboxes: ReadFile and WriteFile, and what sandbox-rx adds to them. */
 export class FileService {
   readonly #backend: SandboxBackend;
@@ -98,6 +101,8 @@ function checkedPath(path: string): string {
   if (path === '' || path.includes('\0')) {
     throw new SandboxValidationError('path: give one, and without a NUL');
   }
+  // It may become the argument of a command, which would then be what could not be started.
+  if (path.length >= maxPathLength) throw new SandboxValidationError('path: it is too long');
   return path;
 }
 
