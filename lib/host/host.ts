@@ -9,7 +9,8 @@ import { logCall } from './calls/call-log.js';
 import { Calls } from './calls/calls.js';
 import { Connections } from './grpc/connections.js';
 import { Health } from './grpc/health.js';
-import { serverOf, shutDown } from './grpc/server.js';
+import { addReflection } from './grpc/reflection.js';
+import { serverOf, servicesOf, shutDown } from './grpc/server.js';
 import { checkOptions, defaultAddress, type HostOptions } from './host-options.js';
 import { usualLimits } from './limits.js';
 import { silentLogger, type Logger } from './logger.js';
@@ -86,7 +87,9 @@ export class Host {
     });
     const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
     this.#server = serverOf(methods, config);
-    this.#health = new Health(this.#server, methods);
+    const services = servicesOf(methods);
+    this.#health = new Health(this.#server, services);
+    addReflection(this.#server, services);
     this.#connections = new Connections(this.#server, serverCredentials(options.tls));
     this.#metrics = this.#observed(runs);
   }

@@ -19,6 +19,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/host': [
     ...remote,
     '@grpc/grpc-js',
+    '@grpc/reflection',
     'classic-level',
     'grpc-health-check',
     'prom-client',

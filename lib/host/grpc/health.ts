@@ -1,6 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import type { ServedMethod } from './service.js';
 
 /** What `grpc.health.v1.Health` says of a server and each of its services. */
 export class Health {
@@ -8,10 +7,9 @@ export class Health {
   readonly #health: HealthImplementation;
   #isServing = true;
 
-  constructor(server: Server, methods: readonly ServedMethod[]) {
-    const services = methods.map(({ path }) => path.split('/')[1] ?? '');
+  constructor(server: Server, services: readonly string[]) {
     // The empty name is the server as a whole.
-    this.#services = ['', ...new Set(services)];
+    this.#services = ['', ...services];
     this.#health = new HealthImplementation();
     for (const service of this.#services) this.#health.setStatus(service, 'SERVING');
     this.#health.addToServer(server);

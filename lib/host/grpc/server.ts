@@ -39,6 +39,11 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   return server;
 }
 
+/** The full names of the services that have these methods. */
+export function servicesOf(methods: readonly ServedMethod[]): readonly string[] {
+  return [...new Set(methods.map(({ path }) => path.split('/')[1] ?? ''))];
+}
+
 /** What was sent last may take this long on its way to callers who read. */
 const flushMs = 1000;
 
