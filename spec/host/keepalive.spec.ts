@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { firstValueFrom } from 'rxjs';
+import { eventually } from '../contract/kit.js';
 import { Harness } from './harness.js';
 
 const harness = new Harness();
@@ -51,8 +52,11 @@ describe('keepalive', () => {
     const metrics = async () => (await fetch(`${host.metricsUrl ?? ''}/metrics`)).text();
     let seen = await metrics();
     expect(seen).toContain('sandboxrx_runs_live 1\n');
-    while (!seen.includes('sandboxrx_runs_live 0\n')) seen = await metrics();
-    expect(seen).toContain('sandboxrx_connections 0\n');
+    const gone = ['sandboxrx_runs_live 0\n', 'sandboxrx_connections 0\n'];
+    await eventually('neither run nor connection is left', async () => {
+      seen = await metrics();
+      return gone.every((line) => seen.includes(line));
+    });
   });
 
   it('tells the caller that the host is gone: the outcome of the run is not known', async () => {

@@ -216,18 +216,27 @@ export class RpcBackend implements SandboxBackend {
         mergeMap(({ message, metadata: answered }) => {
           const { sandboxId, status } = message;
           created(sandboxId);
-          if (needsOptions && !(Extension.mark in answered)) return this.#undone(sandboxId);
+          // A host of ours has waited until it ran, and says by an error that it could not be made.
+          if (Extension.mark in answered) return of(infoOf(message));
+          if (needsOptions) return this.#undone(sandboxId);
           return isReady(status?.state ?? State.STATE_UNSPECIFIED)
-            ? of(message)
-            : this.#calls.poll(sandboxId, (state) => isReady(state) || isTerminal(state));
+            ? of(infoOf(message))
+            : this.#begun(sandboxId);
         }),
+      );
+    });
+  }
+
+  #begun(sandboxId: string): Observable<SandboxInfo> {
+    return this.#calls
+      .poll(sandboxId, (state) => isReady(state) || isTerminal(state))
+      .pipe(
         map(infoOf),
         tap((info) => {
           // With an exit status it ran, and ended; without one, it never did.
           if (info.status === 'failed' && info.returncode === undefined) throw notMade(info);
         }),
       );
-    });
   }
 
   #undone(sandboxId: string): Observable<never> {
