@@ -13,6 +13,7 @@ import {
   tap,
   throwError,
   toArray,
+  type MonoTypeOperatorFunction,
 } from 'rxjs';
 import { SandboxNotFoundError, UnsupportedError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
@@ -143,9 +144,12 @@ export class RpcBackend implements SandboxBackend {
   }
 
   stop(sandboxId: string): Observable<SandboxInfo> {
-    return concat(
-      this.#calls.end(sandboxId, { graceSeconds: stopGraceSeconds }),
-      this.#learned(this.#calls.poll(sandboxId, isTerminal)),
+    return this.#calls.end(sandboxId, { graceSeconds: stopGraceSeconds }).pipe(
+      mergeMap((ending) => {
+        // Somebody may delete it as soon as it is stopped.
+        const asStopped$ = of<SandboxInfo>({ ...infoOf(ending), status: 'stopped' });
+        return this.#learned(this.#calls.poll(sandboxId, isTerminal)).pipe(unlessGone(asStopped$));
+      }),
     );
   }
 
@@ -153,13 +157,10 @@ export class RpcBackend implements SandboxBackend {
     return defer(() => {
       if (this.#deleted.has(sandboxId)) return throwError(() => notFound(sandboxId));
       return concat(
-        this.#calls.end(sandboxId, { graceSeconds: 0, metadata: { [Extension.settle]: 'delete' } }),
-        this.#calls.poll(sandboxId, isTerminal).pipe(
-          catchError((error: unknown) =>
-            error instanceof SandboxNotFoundError ? EMPTY : throwError(() => error),
-          ),
-          ignoreElements(),
-        ),
+        this.#calls
+          .end(sandboxId, { graceSeconds: 0, metadata: { [Extension.settle]: 'delete' } })
+          .pipe(ignoreElements()),
+        this.#calls.poll(sandboxId, isTerminal).pipe(ignoreElements(), unlessGone<never>(EMPTY)),
         defer(() => {
           this.#deleted.add(sandboxId);
           this.#watch.forget(sandboxId);
@@ -252,6 +253,13 @@ export class RpcBackend implements SandboxBackend {
 
 const oneRunOnly =
   'the server cannot tell whether a run with this id was started before; leave the id out';
+
+/** What is said where there is no such sandbox any more. */
+function unlessGone<T>(gone$: Observable<T>): MonoTypeOperatorFunction<T> {
+  return catchError((error: unknown) =>
+    error instanceof SandboxNotFoundError ? gone$ : throwError(() => error),
+  );
+}
 
 function unsupported(capability: string, message: string): Observable<never> {
   return throwError(() => new UnsupportedError(capability, message));

@@ -4,7 +4,6 @@ import {
   EMPTY,
   expand,
   filter,
-  ignoreElements,
   map,
   mergeMap,
   take,
@@ -19,7 +18,7 @@ import {
   State,
   type CreateSandboxRequest,
   type ListSandboxesResponse,
-  type Sandbox,
+  Sandbox,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { createSandbox, deleteSandbox, getSandbox, listSandboxes } from './methods.js';
 import { pollDelays, withRetryBudget } from './polling.js';
@@ -102,20 +101,21 @@ export class SandboxCalls {
     });
   }
 
+  /** Asks to end it, and tells how it stands then: an end may take its time. */
   end(
     sandboxId: string,
     {
       graceSeconds,
       metadata = {},
     }: { readonly graceSeconds: number; readonly metadata?: RpcMetadata },
-  ): Observable<never> {
+  ): Observable<Sandbox> {
     const request = DeleteSandboxRequest.fromPartial({
       sandboxId,
       gracePeriodSeconds: graceSeconds,
     });
     return this.#transport
       .call(deleteSandbox, request, this.#options({ sandboxId }, metadata))
-      .pipe(ignoreElements());
+      .pipe(map(({ message }) => message.sandbox ?? Sandbox.fromPartial({ sandboxId })));
   }
 
   #options(subject: NonNullable<CallOptions['subject']>, metadata: RpcMetadata = {}): CallOptions {
