@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly maxStdinBytes?: number;
   /** Milliseconds. */
   readonly retention?: number;
+  readonly data?: string;
   /** Milliseconds. */
   readonly grace: number;
   readonly logLevel: string;
@@ -57,6 +58,10 @@ export function addServeCommand(program: Command): void {
   addLimitOptions(command)
     .option('--metrics-address <address>', 'address of the metrics (default: 127.0.0.1)')
     .option('--metrics-port <number>', 'serve /metrics and /healthz over HTTP here', wholeNumber)
+    .option(
+      '--data <dir>',
+      'write sandboxes and templates down here, to know them again after a restart (default: nowhere)',
+    )
     .option(
       '--retention <duration>',
       'how long ended sandboxes can be asked for (default: 1h)',

@@ -49,7 +49,7 @@ function untilSignalled(host: Host, graceMs: number): Promise<void> {
 }
 
 function hostOptions(options: ServeOptions): HostOptions {
-  const { address, port, insecure, metricsAddress, metricsPort, retention } = options;
+  const { address, port, insecure, metricsAddress, metricsPort, retention, data } = options;
   return {
     port,
     tokens: tokensOf(options),
@@ -60,6 +60,7 @@ function hostOptions(options: ServeOptions): HostOptions {
     ...(metricsAddress !== undefined && { metricsAddress }),
     ...(metricsPort !== undefined && { metricsPort }),
     ...(retention !== undefined && { retentionMs: retention }),
+    ...(data !== undefined && { dataDirectory: data }),
   };
 }
 

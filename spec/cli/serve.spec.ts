@@ -63,6 +63,21 @@ function serve(
 }
 
 describe('sandbox-rx serve', () => {
+  it('knows its sandboxes again where it has a place to write them down', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sandbox-rx-serve-'));
+    harness.closing(() => {
+      rmSync(directory, { recursive: true });
+    });
+    const first = serve(['--data', directory]);
+    await harness.client({ url: await first.line }).create({ id: 'one' });
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const client = harness.client({ url: await serve(['--data', directory]).line });
+    expect((await client.list()).map(({ id, status }) => [id, status])).toEqual([
+      ['one', 'stopped'],
+    ]);
+  });
+
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'sandbox-rx-serve-'));

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { lastValueFrom, map, toArray } = require('rxjs');
 
-module.exports = async function tryPackage({ core, node, testing }) {
+module.exports = async function tryPackage({ core, node, host: hosts, testing }) {
   const { lines, SandboxClient, SandboxError, stdout } = core;
   const { exit, memoryBackend, out } = testing;
 
@@ -29,6 +29,13 @@ module.exports = async function tryPackage({ core, node, testing }) {
     return error instanceof SandboxError && error.code === 'ERR_NOT_STARTED';
   });
   await sandbox.delete();
+
+  const host = new hosts.Host(node.localBackend({ isolation: 'none' }));
+  const backend = node.grpcBackend({ url: await host.listen() });
+  const distant = await new SandboxClient(backend).create();
+  assert.equal((await distant.exec(['echo', 'far'])).stdout, 'far\n');
+  backend.close();
+  await host.close();
 };
 
 if (require.main === module) {
@@ -36,6 +43,7 @@ if (require.main === module) {
   const modules = {
     core,
     node: require('sandbox-rx/node'),
+    host: require('sandbox-rx/host'),
     testing: require('sandbox-rx/testing'),
   };
   module
