@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
 import uuid
@@ -12,17 +13,34 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# What serves: any command whose first line of output has the URL, such as `sandbox-rx serve --port 0`.
-SERVE = os.environ.get("SANDBOX_RX_SERVE", f"node {shlex.quote(str(HERE / 'host.mjs'))}")
+CLI = HERE / "../../dist/cli.js"
+
+
+def isolation():
+    """Bubblewrap, where it works; in CI it has to."""
+    probe = "unshare --user --map-root-user bwrap --unshare-pid --unshare-net --ro-bind / / true"
+    if shutil.which("bwrap") and subprocess.run(shlex.split(probe), check=False).returncode == 0:
+        return "bubblewrap"
+    if os.environ.get("CI"):
+        raise RuntimeError("bubblewrap does not work here; CI needs it")
+    print("bubblewrap does not work here, so the host runs without: apt-get install bubblewrap")
+    return "none"
+
+
+def serve_command():
+    """What serves: any command whose first line of output has the URL."""
+    own = f"node {shlex.quote(str(CLI))} serve --port 0 --log-level error --isolation {isolation()}"
+    return os.environ.get("SANDBOX_RX_SERVE") or own
 
 
 @pytest.fixture(scope="session")
 def url():
     """The address of a host; the client finds it by its environment, as a user's would."""
-    with subprocess.Popen(shlex.split(SERVE), stdout=subprocess.PIPE, text=True) as host:
+    command = serve_command()
+    with subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE, text=True) as host:
         try:
             found = re.search(r"http://\S+", host.stdout.readline())
-            assert found, f"{SERVE} did not tell its URL"
+            assert found, f"{command} did not tell its URL"
             os.environ["CWSANDBOX_BASE_URL"] = found[0]
             os.environ.pop("CWSANDBOX_API_KEY", None)
             os.environ["no_proxy"] = "localhost,127.0.0.1"

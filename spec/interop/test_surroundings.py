@@ -1,5 +1,6 @@
 """What is beside sandboxes: runners, and what this host does not have."""
 
+import grpc
 import pytest
 from cwsandbox import (
     EgressRule,
@@ -15,6 +16,7 @@ from cwsandbox import (
     get_runner,
     list_runners,
 )
+from cwsandbox._proto import sandbox_pb2, sandbox_template_pb2, sandbox_template_pb2_grpc
 
 
 def test_the_runner(url, session):
@@ -101,7 +103,23 @@ def test_a_connection_to_the_sandbox_itself_is_not_offered(session):
         assert gateway.exec(["echo", "ok"]).result(30).stdout == "ok\n"
 
 
-def test_templates_are_refused(url):
+def test_a_sandbox_from_a_template(url, tag):
+    spec = sandbox_pb2.PartialSandboxSpec(
+        containers=[sandbox_pb2.PartialContainer(name="main", command="sleep", args=["60"])],
+        tags=["template"],
+    )
+    template = sandbox_template_pb2.SandboxTemplate(display_name=tag, spec=spec)
+    with grpc.insecure_channel(url.removeprefix("http://")) as channel:
+        stub = sandbox_template_pb2_grpc.SandboxTemplateServiceStub(channel)
+        stub.CreateSandboxTemplate(
+            sandbox_template_pb2.CreateSandboxTemplateRequest(sandbox_template=template)
+        )
+    with Sandbox.run_from_template(tag) as sandbox:
+        sandbox.wait(30)
+        assert sandbox.exec(["echo", "ok"]).result(30).stdout == "ok\n"
+
+
+def test_a_template_that_is_not_there(url):
     with pytest.raises(SandboxError) as caught:
-        Sandbox.run_from_template("template")
-    assert caught.value.reason == "CWSANDBOX_NOT_IMPLEMENTED"
+        Sandbox.run_from_template("absent")
+    assert caught.value.reason == "CWSANDBOX_TEMPLATE_NOT_FOUND"
