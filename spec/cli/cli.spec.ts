@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
-import { ended, openTerminal, start, type Ended } from './program.js';
+import { awaitSize, ended, openTerminal, start, type Ended } from './program.js';
 
 const isolation = isolationForTests();
 
@@ -198,8 +198,8 @@ describe('sandbox-rx shell', () => {
     terminal.write('stty size\r');
     await terminal.until(/30 100/);
     terminal.resize(80, 20);
-    terminal.write('stty size\r');
-    await terminal.until(/20 80/);
+    terminal.write(awaitSize(20, 80));
+    await terminal.until(/resized/);
     terminal.write('exit 7\r');
     expect(await terminal.exited).toBe(7);
   });

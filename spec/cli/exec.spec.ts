@@ -5,7 +5,7 @@ import { localBackend } from 'sandbox-rx/node';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
 import { useHost } from './host.js';
-import { ended, start } from './program.js';
+import { awaitSize, ended, start } from './program.js';
 
 const isolation = isolationForTests();
 const host = useHost();
@@ -128,8 +128,8 @@ describe('sandbox-rx exec', () => {
     terminal.write('stty size\r');
     await terminal.until(/30 100/);
     terminal.resize(80, 20);
-    terminal.write('stty size\r');
-    await terminal.until(/20 80/);
+    terminal.write(awaitSize(20, 80));
+    await terminal.until(/resized/);
     terminal.write('exit 7\r');
     expect(await terminal.exited).toBe(7);
   });

@@ -87,3 +87,11 @@ export function openTerminal(...args: readonly string[]): Terminal {
     }),
   };
 }
+
+/**
+ * Typed into a shell, says `resized` once the terminal has this size. Keys and sizes take different ways to it: those that
+ * are typed later may come first.
+ */
+export function awaitSize(rows: number, cols: number): string {
+  return `until stty size | grep -q "^${rows} ${cols}$"; do :; done; echo re""sized\r`;
+}
