@@ -10,7 +10,10 @@ export interface Capabilities {
   readonly tty: boolean;
   /** A run can be sent signals while it is observed. */
   readonly signals: boolean;
-  /** A run can be observed by more than the one who started it, by its id. */
+  /**
+   * A run can be observed by more than the one who started it, by its id. Without this, a run whose id the caller chose
+   * is refused: that it is run once only could not be promised.
+   */
   readonly attach: boolean;
   /** Files can be read, written, listed and removed. */
   readonly files: boolean;

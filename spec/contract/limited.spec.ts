@@ -17,7 +17,6 @@ function refused(capability: string): Observable<never> {
 /** A backend that can do nothing but what it must, and says so: the contract's other half. */
 function limitedBackend(): SandboxBackend {
   const memory = memoryBackend({ programs: memoryPrograms });
-  const known: Set<string> = new Set();
   const none = (): Observable<never> => refused('files');
   return {
     name: 'memory',
@@ -39,9 +38,7 @@ function limitedBackend(): SandboxBackend {
     exec: (request: ExecRequest) =>
       defer(() => {
         if (request.tty !== undefined) return refused('tty');
-        const id = `${request.sandboxId}/${request.id}`;
-        if (known.has(id)) return refused('attach');
-        known.add(id);
+        if (request.keep) return refused('attach');
         const pauses$ = request.paused$.pipe(
           filter(Boolean),
           mergeMap(() => refused('backpressure')),
