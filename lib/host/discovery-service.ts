@@ -8,6 +8,8 @@ import {
   type ListAvailableRunnersRequest,
   type ListAvailableRunnersResponse,
 } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
+import { GrpcCode } from '../wire/grpc-code.js';
+import { Reason } from '../wire/reasons.js';
 import { toTimestamp } from '../wire/timestamp.js';
 import { pageOf } from './pages.js';
 import { runner } from './runner.js';
@@ -60,6 +62,6 @@ const hostArchitecture = process.arch === 'x64' ? 'amd64' : process.arch;
 
 function noSuchRunner(runnerId: string): SandboxNotFoundError {
   return new SandboxNotFoundError(`there is no runner ${runnerId}`, {
-    remote: { grpcCode: 5, reason: 'CWSANDBOX_RUNNER_NOT_FOUND' },
+    remote: { grpcCode: GrpcCode.NOT_FOUND, reason: Reason.runnerNotFound },
   });
 }

@@ -68,7 +68,7 @@ export function checkOptions(options: HostOptions): void {
   checkTls(options.tls);
   checkBoolean('insecure', options.insecure);
   checkLimits(options.limits);
-  checkInteger('retentionMs', options.retentionMs, { min: 0 });
+  checkInteger('retentionMs', options.retentionMs, { min: 0, max: maxTimerMs });
   checkInteger('logBytes', options.logBytes, { min: 1024 });
   checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
   checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });

@@ -141,7 +141,7 @@ export class SandboxRecord {
     runnerId,
     runnerGroupId,
   }: Readonly<Record<'runnerId' | 'runnerGroupId', string>>): Sandbox {
-    const { state, stateReason } = this.#state();
+    const { state, stateReason } = this.state;
     const { services, containers, maxLifetimeSeconds } = this.spec;
     const resources = containers[0]?.resourceRequirements;
     return Sandbox.fromPartial({
@@ -177,7 +177,8 @@ export class SandboxRecord {
     this.log.complete();
   }
 
-  #state(): Pick<StatusMessage, 'state' | 'stateReason'> {
+  /** How it stands, in the words of the API. */
+  get state(): Pick<StatusMessage, 'state' | 'stateReason'> {
     switch (this.#phase) {
       case 'creating':
         return { state: State.STATE_CREATING, stateReason: '' };

@@ -134,7 +134,7 @@ export class SandboxService {
 
   #isListed({ record }: HostSandbox, request: ListSandboxesRequest): boolean {
     const { tags, state, showTerminated, runnerIds } = request;
-    const now = record.message(runner).status?.state ?? State.STATE_UNSPECIFIED;
+    const { state: now } = record.state;
     const wantsState = state !== State.STATE_UNSPECIFIED;
     if (wantsState && now !== state) return false;
     if (!wantsState && !showTerminated && isTerminal(now)) return false;

@@ -1,4 +1,4 @@
-import { defer, from, map, mergeMap, type Observable } from 'rxjs';
+import { defer, from, map, type Observable } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import {
@@ -15,6 +15,7 @@ import {
   type ListSandboxTemplatesResponse,
   type UpdateSandboxTemplateRequest,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import { GrpcCode } from '../wire/grpc-code.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
 import { pageOf } from './pages.js';
 import { overlaid, specOfTemplate } from './template-overlay.js';
@@ -23,6 +24,7 @@ import type { Table } from './store/table.js';
 /** SandboxTemplateService: specs to make sandboxes from. */
 export class TemplateService {
   readonly #table: Table<SandboxTemplate>;
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(table: Table<SandboxTemplate>) {
     this.#table = table;
@@ -47,10 +49,11 @@ export class TemplateService {
   list(request: ListSandboxTemplatesRequest): Observable<ListSandboxTemplatesResponse> {
     return defer(() => from(this.#table.all())).pipe(
       map((all) => {
-        const wanted = all
-          .filter(({ deleted }) => request.showDeleted || !deleted)
-          .toSorted((a, b) => createdAt(a) - createdAt(b));
-        const { items, nextPageToken } = pageOf(wanted, request, (one) => wanted.indexOf(one) + 1);
+        const sorted = all.toSorted((a, b) => createdAt(a) - createdAt(b));
+        // Deleted ones are kept, so that nobody's number changes.
+        const numbers = new Map(sorted.map((one, index) => [one, index + 1]));
+        const wanted = sorted.filter(({ deleted }) => request.showDeleted || !deleted);
+        const { items, nextPageToken } = pageOf(wanted, request, (one) => numbers.get(one) ?? 0);
         return { sandboxTemplates: [...items], nextPageToken };
       }),
     );
@@ -99,13 +102,18 @@ export class TemplateService {
     );
   }
 
+  /** One change after another: what one looks at, such as which names are taken, no other changes meanwhile. */
   #changed(change: () => Promise<SandboxTemplate>): Observable<SandboxTemplate> {
-    return defer(() => from(change())).pipe(
-      mergeMap(async (template) => {
-        await this.#table.put(template.sandboxTemplateId, template);
-        return template;
-      }),
-    );
+    const changing = async (): Promise<SandboxTemplate> => {
+      const template = await change();
+      await this.#table.put(template.sandboxTemplateId, template);
+      return template;
+    };
+    return defer(() => {
+      const changed = this.#lastChange.then(changing, changing);
+      this.#lastChange = changed;
+      return changed;
+    });
   }
 
   /** By its id or by its name. */
@@ -116,7 +124,7 @@ export class TemplateService {
     );
     if (found !== undefined) return found;
     throw new SandboxNotFoundError(`there is no template ${wanted}`, {
-      remote: { grpcCode: 5, reason: 'CWSANDBOX_TEMPLATE_NOT_FOUND' },
+      remote: { grpcCode: GrpcCode.NOT_FOUND, reason: 'CWSANDBOX_TEMPLATE_NOT_FOUND' },
     });
   }
 

@@ -96,6 +96,22 @@ describe('templates', () => {
     await make('one', {});
     expect(await failureOf(make('one', {}))).toMatchObject({ code: 'ERR_VALIDATION' });
     expect(await failureOf(make('', {}))).toMatchObject({ code: 'ERR_VALIDATION' });
+    const both = await Promise.allSettled([make('two', {}), make('two', {})]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('that go between two pages shift no other', async () => {
+    const [first] = [await make('one', {}), await make('two', {}), await make('three', {})];
+    const list = (pageToken: string) =>
+      call(
+        of(methods.listSandboxTemplates),
+        ListSandboxTemplatesRequest.fromPartial({ pageSize: 1, pageToken }),
+      );
+    const { nextPageToken } = await list('');
+    const { sandboxTemplateId } = first;
+    await call(of(methods.deleteSandboxTemplate), { sandboxTemplateId });
+    const [next] = (await list(nextPageToken)).sandboxTemplates;
+    expect(next?.displayName).toBe('two');
   });
 
   it('are changed as the mask says, and count their revisions', async () => {

@@ -163,9 +163,9 @@ function checkOptions(options: GrpcBackendOptions): void {
   checkText('image', image);
   if (metadata !== undefined) checkMetadata(metadata);
   if (tls !== undefined) checkTls(tls);
-  checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1 });
-  checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0 });
-  checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10 });
+  checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1, max: maxTimerMs });
+  checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0, max: maxTimerMs });
+  checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10, max: maxTimerMs });
   checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
   checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
   checkInteger('windowBytes', options.windowBytes, { min: 65_535, max: 2 ** 31 - 1 });
