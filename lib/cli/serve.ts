@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
+import { messageOf } from '../process/errors/message-of.js';
 import { localBackend } from '../backends/local/local-backend.js';
 import { Host, readTokens, type HostOptions, type HostToken } from '../host.js';
 import { SandboxValidationError } from '../process/errors/errors.js';
@@ -20,7 +21,7 @@ export async function serve(options: ServeOptions): Promise<never> {
     await ended;
     process.exit(0);
   } catch (error) {
-    console.error(`sandbox-rx: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`sandbox-rx: ${messageOf(error)}`);
     process.exit(ownFailure);
   }
 }

@@ -1,3 +1,4 @@
+import { maxMessageBytes } from '../wire/codec.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { checkInteger, checkRecord } from '../process/validate.js';
 import { GrpcCode } from '../wire/grpc-code.js';
@@ -26,10 +27,10 @@ export interface HostLimits {
 }
 
 /** The limits of a host that was given none. */
-export const usualLimits = {
-  maxMessageBytes: 104_857_600,
+export const usualLimits: { readonly maxMessageBytes: number; readonly maxStdinBytes: number } = {
+  maxMessageBytes,
   maxStdinBytes: 33_554_432,
-} as const;
+};
 
 const counts = [
   'maxSandboxes',

@@ -1,4 +1,5 @@
 import { concat, EMPTY, from, race, timer, type Observable } from 'rxjs';
+import { messageOf } from '../process/errors/message-of.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
 import { plainRun } from '../sandbox/plain-run.js';
 import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
@@ -156,8 +157,4 @@ function withoutId(spec: SandboxSpec): SandboxSpec {
 
 function ignore(): void {
   // Nobody waits for it.
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

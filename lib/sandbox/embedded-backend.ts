@@ -12,6 +12,7 @@ import {
   takeUntil,
   type SchedulerLike,
 } from 'rxjs';
+import { messageOf } from '../process/errors/message-of.js';
 import { newId } from '../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
 import type {
@@ -254,10 +255,6 @@ function leave(stdin$: ExecRequest['stdin$']): void {
     stdin$?.subscribe(subscriber);
   });
   left$.subscribe();
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** What `source` emits while it is being subscribed to. */

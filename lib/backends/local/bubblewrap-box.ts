@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path/posix';
 import { Observable } from 'rxjs';
+import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
@@ -100,7 +101,7 @@ function startBubblewrap(
       ...user,
     });
   } catch (cause) {
-    throw unavailable(cause instanceof Error ? cause.message : String(cause), cause);
+    throw unavailable(messageOf(cause), cause);
   }
 }
 

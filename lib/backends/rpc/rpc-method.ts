@@ -1,10 +1,4 @@
-import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-
-/** How a message gets on the wire and off it. */
-interface Codec<T> {
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array, length?: number): T;
-}
+import type { Codec } from '../../wire/codec.js';
 
 /** One call of a service. */
 export interface RpcMethod<Request, Response> {

@@ -1,9 +1,17 @@
 import type { SandboxError, SandboxErrorCode } from '../../process/errors/sandbox-error.js';
 import type { ExitEvent } from '../../process/process-event.js';
 import { RunEnd } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { GrpcCode } from '../../wire/grpc-code.js';
 
 /** CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS: how calls end that break. */
-const brokenCodes: ReadonlySet<number> = new Set([1, 2, 4, 13, 14, 15]);
+const brokenCodes: ReadonlySet<number> = new Set([
+  GrpcCode.CANCELLED,
+  GrpcCode.UNKNOWN,
+  GrpcCode.DEADLINE_EXCEEDED,
+  GrpcCode.INTERNAL,
+  GrpcCode.UNAVAILABLE,
+  GrpcCode.DATA_LOSS,
+]);
 
 /** What such a call fails with where no reason says more: nothing of the run. */
 const uncertainCodes: ReadonlySet<SandboxErrorCode> = new Set([

@@ -10,6 +10,7 @@ import {
 import { unavailableReasons } from '../../wire/reasons.js';
 import { streamLogs } from './methods.js';
 import type { RpcTransport } from './rpc-transport.js';
+import { GrpcCode } from '../../wire/grpc-code.js';
 
 /** So often a stream that broke is taken up again, counted anew after each piece that comes. */
 const attempts = 3;
@@ -95,7 +96,11 @@ function opened(
 /** Errors in a stream after which the same session can be taken up. */
 const interrupted = 'STREAM_INTERRUPTED';
 /** UNKNOWN, INTERNAL and UNAVAILABLE. */
-const brokenCodes: ReadonlySet<number> = new Set([2, 13, 14]);
+const brokenCodes: ReadonlySet<number> = new Set([
+  GrpcCode.UNKNOWN,
+  GrpcCode.INTERNAL,
+  GrpcCode.UNAVAILABLE,
+]);
 
 /** Errors in a stream that mean that its session is not to be had any more. */
 const sessionGone: ReadonlySet<string> = new Set([

@@ -1,5 +1,6 @@
 import { Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
+import { maxMessageBytes } from '../../wire/codec.js';
 import type { Calls } from '../calls/calls.js';
 import { interceptorOf } from './interceptor.js';
 import { within } from '../within.js';
@@ -16,15 +17,13 @@ export interface ServerConfig {
   readonly keepaliveTimeoutMs: number;
 }
 
-/** What is sent is bounded by what may be asked for; both official clients take as much. */
-const maxSentBytes = 104_857_600;
-
 /** A gRPC server that answers these methods. */
 export function serverOf(methods: readonly ServedMethod[], config: ServerConfig): Server {
-  const { calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs } = config;
+  const { calls, keepaliveMs, keepaliveTimeoutMs } = config;
   const server = new Server({
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxSentBytes,
+    'grpc.max_receive_message_length': config.maxMessageBytes,
+    // What is sent is bounded by what may be asked for.
+    'grpc.max_send_message_length': maxMessageBytes,
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     interceptors: [interceptorOf(calls)],

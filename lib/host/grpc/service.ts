@@ -1,4 +1,4 @@
-import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import type { Codec } from '../../wire/codec.js';
 import {
   Metadata,
   status as GrpcStatus,
@@ -19,12 +19,6 @@ import { Extension, extensionVersion } from '../../wire/extension.js';
 import { statusDetailsKey } from '../../wire/grpc-code.js';
 import type { CallContext, CallMetadata, HostStream, StreamListener } from '../call.js';
 import { callerOf } from './callers.js';
-
-/** How a message gets on the wire and off it. */
-interface Codec<T> {
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array, length?: number): T;
-}
 
 /** A call of a generated service description. */
 interface Method<Request, Response> {

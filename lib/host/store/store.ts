@@ -1,4 +1,4 @@
-import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import type { Codec } from '../../wire/codec.js';
 import { ClassicLevel } from 'classic-level';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { SandboxTemplate } from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
@@ -42,12 +42,6 @@ export function levelStore(directory: string): Store {
     },
     close: () => database.close(),
   };
-}
-
-/** How a value gets on disk and off it. */
-interface Codec<T> {
-  encode(value: T): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array): T;
 }
 
 class LevelTable<T> implements Table<T> {

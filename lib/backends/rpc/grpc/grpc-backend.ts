@@ -1,4 +1,5 @@
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import { messageOf } from '../../../process/errors/message-of.js';
 import { SandboxValidationError } from '../../../process/errors/errors.js';
 import {
   checkInteger,
@@ -135,7 +136,7 @@ function credentialsOf({ tls }: GrpcBackendOptions, isSecure: boolean): ChannelC
       bufferOf(clientCertificate),
     );
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new SandboxValidationError(`tls cannot be used: ${why}`, { cause });
   }
 }

@@ -7,6 +7,8 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
+import { maxMessageBytes } from '../../../wire/codec.js';
+import { messageOf } from '../../../process/errors/message-of.js';
 import { statusDetailsKey } from '../../../wire/grpc-code.js';
 import { statusToError } from '../../../wire/status-to-error.js';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
@@ -22,9 +24,6 @@ import type {
 
 /** A call as the channel makes it: messages are bytes, and each is asked for. */
 type Call = ReturnType<Channel['createCall']>;
-
-/** Both official clients allow as much. */
-const maxMessageBytes = 104_857_600;
 
 /** How a transport reaches its server. */
 export interface GrpcTarget {
@@ -269,7 +268,7 @@ const neverOpened: RpcStream<unknown> = {
 
 /** After `close()`, and where the token or the metadata cannot be had. */
 function notMade(cause: unknown, subject: CallOptions['subject']): SandboxError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const details = { ...subject, cause };
   return new SandboxError('ERR_BACKEND_UNAVAILABLE', `the call was not made: ${why}`, details);
 }
