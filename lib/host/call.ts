@@ -30,6 +30,8 @@ export interface HostStream<Request, Response> {
   pause(paused: boolean): void;
   /** Sends a message; `false` when the caller is behind, and {@link HostStream.whenDrained} tells when it is not. */
   send(message: Response): boolean;
+  /** The same with a message that is encoded already: the bytes are not to be changed after that. */
+  sendEncoded(message: Uint8Array): boolean;
   /** Calls back, once, when there is room again. */
   whenDrained(callback: () => void): void;
   end(trailers?: CallMetadata): void;

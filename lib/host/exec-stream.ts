@@ -6,7 +6,7 @@ import type { StdinWrite } from '../process/stdin.js';
 import { newId } from '../process/new-id.js';
 import { checkCommand, checkEnv, checkInteger, maxTimerMs } from '../process/validate.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
-import { errorFrame, execRequestOf, outputFrame } from '../wire/exec-frames.js';
+import { errorFrame, execRequestOf } from '../wire/exec-frames.js';
 import { errorToStatus } from '../wire/error-to-status.js';
 import { Extension } from '../wire/extension.js';
 import type {
@@ -19,6 +19,7 @@ import { toTimestamp } from '../wire/timestamp.js';
 import type { HostStream, StreamListener } from './call.js';
 import { exhausted } from './limits.js';
 import type { LiveRuns } from './live-runs.js';
+import { OutputFrames } from './output-frames.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** What the streams of runs have in common. */
@@ -47,13 +48,14 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   /** What came before anybody read it. */
   readonly #waiting: Uint8Array[] = [];
   #inputOver = false;
-  #isBehind = false;
+  readonly #output: OutputFrames;
   #unread = 0;
   #isReady = false;
 
   constructor(streams: ExecStreams, stream: Stream) {
     this.#streams = streams;
     this.#stream = stream;
+    this.#output = new OutputFrames(stream, (paused) => this.#paused?.next(paused));
     stream.listen(this);
   }
 
@@ -157,21 +159,11 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   #tell(event: ProcessEvent): void {
     this.#ready();
     if (event.type === 'exit') this.#exit(event);
-    else if (!this.#stream.send(outputFrame(event))) this.#wait();
-  }
-
-  /** The caller is behind: the process waits until it is not. What it wrote before it heard of that still comes. */
-  #wait(): void {
-    if (this.#isBehind) return;
-    this.#isBehind = true;
-    this.#paused?.next(true);
-    this.#stream.whenDrained(() => {
-      this.#isBehind = false;
-      this.#paused?.next(false);
-    });
+    else this.#output.add(event);
   }
 
   #exit({ returncode: exitCode, signal = '', oom, outputHeld }: ExitEvent): void {
+    this.#output.flush();
     const completedTime = toTimestamp(Date.now());
     this.#stream.send({ message: { $case: 'exit', value: { exitCode, completedTime } } });
     const end = { signal, oom: oom === true, outputHeld: outputHeld === true };
@@ -188,6 +180,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
       this.#stream.fail(error);
       return;
     }
+    this.#output.flush();
     this.#stream.send({ message: { $case: 'error', value: errorFrame(error) } });
     this.#stream.end(this.#isOurs ? { [Extension.failure]: errorToStatus(error).details } : {});
   }

@@ -1,11 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { EMPTY, NEVER } from 'rxjs';
 import { execFileSync } from 'node:child_process';
 import type { ExecRequest, SandboxSpec } from 'sandbox-rx';
-import { execOpeningOf, execRequestOf } from '../../lib/wire/exec-frames.js';
+import { encodedOutput, execOpeningOf, execRequestOf } from '../../lib/wire/exec-frames.js';
 import {
   CreateSandboxRequest,
   ExecStreamInit,
+  ExecStreamOutput_Stream,
+  ExecStreamResponse,
   Sandbox,
   SandboxStatus,
   State,
@@ -14,6 +17,7 @@ import { RunOptions, SandboxOptions } from '../../lib/wire/generated/sandboxrx/v
 import { sandboxRequestOf, specOf } from '../../lib/wire/sandbox-request.js';
 import { infoOf, isReady, isTerminal, stateOf } from '../../lib/wire/sandbox-state.js';
 import { fromTimestamp, toTimestamp } from '../../lib/wire/timestamp.js';
+import { concat } from '../support/bytes.js';
 
 const naming = { image: 'image', requestId: 'request' };
 
@@ -152,5 +156,32 @@ describe('a run', () => {
   it('has a terminal of the usual size where none is told', () => {
     const init = ExecStreamInit.fromPartial({ command: ['x'], tty: true });
     expect(execRequestOf(init)).toMatchObject({ tty: { cols: 80, rows: 24 } });
+  });
+});
+
+describe('output in a frame', () => {
+  it('is what the generated code reads, from any pieces', () => {
+    const sizes = fc.constantFrom(0, 1, 2, 120, 127, 128, 16_380, 16_384, 65_536, 2_097_152);
+    const piece = fc
+      .tuple(sizes, fc.nat(255))
+      .map(([size, byte]) => new Uint8Array(size).fill(byte));
+    fc.assert(
+      fc.property(
+        fc.constantFrom('stdout' as const, 'stderr' as const),
+        fc.array(piece, { minLength: 1, maxLength: 4 }),
+        (type, pieces) => {
+          const data = concat(pieces);
+          const output = { type, pieces, bytes: data.length };
+          // Every byte has to be written: what is allocated may hold anything.
+          const frame = encodedOutput(output, (length) => new Uint8Array(length).fill(0xaa));
+          const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
+          const stream = type === 'stdout' ? STREAM_STDOUT : STREAM_STDERR;
+          const { message } = ExecStreamResponse.decode(frame);
+          if (message?.$case !== 'output') throw new Error('it is output');
+          expect(message.value.stream).toBe(stream);
+          expect(Buffer.compare(message.value.data, data)).toBe(0);
+        },
+      ),
+    );
   });
 });

@@ -20,10 +20,14 @@ import { statusDetailsKey } from '../../wire/grpc-code.js';
 import type { CallContext, CallMetadata, HostStream, StreamListener } from '../call.js';
 import { callerOf } from './callers.js';
 
-/** A call of a generated service description. */
-interface Method<Request, Response> {
+/** How a call begins. */
+interface Opened<Request> {
   readonly name: string;
   readonly requestType: Codec<Request>;
+}
+
+/** A call of a generated service description. */
+interface Method<Request, Response> extends Opened<Request> {
   readonly responseType: Codec<Response>;
 }
 
@@ -57,7 +61,10 @@ export function unary<Request, Response>(
       }),
     );
   };
-  return served(service, method, { handle, requestStream: false, responseStream: false });
+  const serialize = (response: Response): Uint8Array =>
+    method.responseType.encode(response).finish();
+  const kind = { handle, requestStream: false, responseStream: false };
+  return served(service, { ...method, serialize }, kind);
 }
 
 /** A call with one request and a stream of answers. */
@@ -66,11 +73,11 @@ export function serverStreaming<Request, Response>(
   method: Method<Request, Response>,
   answer: (request: Request, stream: HostStream<never, Response>) => void,
 ): ServedMethod {
-  const handle: handleServerStreamingCall<Request, Response> = (call) => {
+  const handle: handleServerStreamingCall<Request, Uint8Array> = (call) => {
     marked(call);
-    answer(call.request, new GrpcHostStream<never, Response>(call));
+    answer(call.request, new GrpcHostStream<never, Response>(call, method));
   };
-  return served(service, method, { handle, requestStream: false, responseStream: true });
+  return served(service, encoded(method), { handle, requestStream: false, responseStream: true });
 }
 
 /** A call with streams both ways. */
@@ -79,34 +86,44 @@ export function bidirectional<Request, Response>(
   method: Method<Request, Response>,
   answer: (stream: HostStream<Request, Response>) => void,
 ): ServedMethod {
-  const handle: handleBidiStreamingCall<Request, Response> = (call) => {
+  const handle: handleBidiStreamingCall<Request, Uint8Array> = (call) => {
     marked(call);
-    answer(new GrpcHostStream<Request, Response>(call));
+    answer(new GrpcHostStream<Request, Response>(call, method));
   };
-  return served(service, method, { handle, requestStream: true, responseStream: true });
+  return served(service, encoded(method), { handle, requestStream: true, responseStream: true });
 }
 
-function served<Request, Response>(
+function served<Request, Answer>(
   service: { readonly fullName: string },
-  { name, requestType, responseType }: Method<Request, Response>,
-  {
-    handle,
-    ...kind
-  }: {
+  { name, requestType, serialize }: ServedCall<Request, Answer>,
+  kind: {
     readonly handle: UntypedHandleCall;
     readonly requestStream: boolean;
     readonly responseStream: boolean;
   },
 ): ServedMethod {
   const path = `/${service.fullName}/${name}`;
-  const definition: MethodDefinition<Request, Response> = {
-    ...{ path, ...kind, originalName: name },
+  const { handle, ...streams } = kind;
+  const definition: MethodDefinition<Request, Answer> = {
+    ...{ path, ...streams, originalName: name },
     requestSerialize: (request) => bufferOf(requestType.encode(request).finish()),
     requestDeserialize: (bytes) => requestType.decode(bytes),
-    responseSerialize: (response) => bufferOf(responseType.encode(response).finish()),
-    responseDeserialize: (bytes) => responseType.decode(bytes),
+    responseSerialize: (answer) => bufferOf(serialize(answer)),
+    responseDeserialize: () => {
+      throw new Error('a server reads no answers');
+    },
   };
   return { path, definition, handle };
+}
+
+/** A call, and how its answers get on the wire. */
+interface ServedCall<Request, Answer> extends Opened<Request> {
+  readonly serialize: (answer: Answer) => Uint8Array;
+}
+
+/** The answers of a stream are encoded before they are written: that is how what waits is known in bytes. */
+function encoded<Request>({ name, requestType }: Opened<Request>): ServedCall<Request, Uint8Array> {
+  return { name, requestType, serialize: (bytes) => bytes };
 }
 
 /** Answers at once with what tells a client of ours that this is a host of ours. */
@@ -141,16 +158,29 @@ function contextOf<Request, Response>(
   };
 }
 
+/** A call whose answers are encoded before they are written. */
+type StreamCall<Request> =
+  ServerDuplexStream<Request, Uint8Array> | ServerWritableStream<unknown, Uint8Array>;
+
+/** A caller is behind when so much waits for it. */
+const aheadBytes = 65_536;
+
 class GrpcHostStream<Request, Response> implements HostStream<Request, Response> {
   readonly metadata: CallMetadata;
   readonly caller: string | undefined;
-  readonly #call: ServerDuplexStream<Request, Response> | ServerWritableStream<unknown, Response>;
+  readonly #call: StreamCall<Request>;
+  readonly #encode: (message: Response) => Uint8Array;
   #over = false;
+  /** What the connection has not taken yet. The call itself counts messages, of whatever size. */
+  #unsentBytes = 0;
+  #whenDrained: (() => void) | undefined;
 
   constructor(
-    call: ServerDuplexStream<Request, Response> | ServerWritableStream<unknown, Response>,
+    call: StreamCall<Request>,
+    { responseType }: Pick<Method<Request, Response>, 'responseType'>,
   ) {
     this.#call = call;
+    this.#encode = (message) => responseType.encode(message).finish();
     this.metadata = plain(call.metadata);
     this.caller = callerOf(call.metadata);
   }
@@ -180,11 +210,28 @@ class GrpcHostStream<Request, Response> implements HostStream<Request, Response>
   }
 
   send(message: Response): boolean {
-    return this.#over || this.#call.write(message);
+    return this.sendEncoded(this.#encode(message));
+  }
+
+  sendEncoded(message: Uint8Array): boolean {
+    if (this.#over) return true;
+    const { length } = message;
+    this.#unsentBytes += length;
+    this.#call.write(message, () => {
+      this.#unsentBytes -= length;
+      if (this.#unsentBytes < aheadBytes) this.#drained();
+    });
+    return this.#unsentBytes < aheadBytes;
   }
 
   whenDrained(callback: () => void): void {
-    this.#call.once('drain', callback);
+    this.#whenDrained = callback;
+  }
+
+  #drained(): void {
+    const callback = this.#whenDrained;
+    this.#whenDrained = undefined;
+    callback?.();
   }
 
   end(trailers: CallMetadata = {}): void {

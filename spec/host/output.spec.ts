@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { map } from 'rxjs';
+import { err, exit, memoryBackend, out, type Program, type ProgramStep } from 'sandbox-rx/testing';
+import {
+  ExecStreamOutput_Stream as Stream,
+  ExecStreamRequest,
+  type ExecStreamResponse,
+} from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { elapsed, eventually } from '../contract/kit.js';
+import { Remote } from '../support/remote.js';
+
+let remote = new Remote();
+afterEach(async () => {
+  await remote.close();
+  remote = new Remote();
+});
+
+const pieceBytes = 1000;
+const pieceCount = 8000;
+
+/** Pieces with a number each: long stretches of standard output, with a little standard error between them. */
+const pieces = Array.from({ length: pieceCount }, (_, index) => ({
+  isError: index % 500 > 490,
+  text: String(index).padEnd(pieceBytes),
+}));
+
+async function streamOf(program: Program) {
+  const url = await remote.host(memoryBackend({ programs: { program } }));
+  const { id: sandboxId } = await remote.client(url).create();
+  const stream = remote.bare(url).stream('streamExec');
+  stream.on('error', () => undefined);
+  const value = { sandboxId, command: ['program'] };
+  stream.write(ExecStreamRequest.fromPartial({ message: { $case: 'init', value } }));
+  return stream;
+}
+
+describe('the output of a run', () => {
+  it('comes in large frames to a caller who is behind, whole and in its order', async () => {
+    let taken = 0;
+    function* flood(): Iterable<ProgramStep> {
+      for (const { isError, text } of pieces) {
+        taken++;
+        yield isError ? err(text) : out(text);
+      }
+      yield exit(4);
+    }
+    const stream = await streamOf(flood);
+    const frames: { readonly isError: boolean; readonly text: string }[] = [];
+    let returncode: number | undefined;
+    let isOver = false;
+    stream.on('end', () => (isOver = true));
+    stream.on('data', ({ message }: ExecStreamResponse) => {
+      if (message?.$case === 'exit') returncode = message.value.exitCode;
+      if (message?.$case !== 'output') return;
+      const { stream: from, data } = message.value;
+      frames.push({
+        isError: from === Stream.STREAM_STDERR,
+        text: new TextDecoder().decode(data),
+      });
+    });
+    stream.pause();
+    let before = -1;
+    await eventually('the program waits', async () => {
+      const still = taken > 0 && taken === before;
+      before = taken;
+      await elapsed(100);
+      return still;
+    });
+    // What the connection, its ends and the host hold.
+    expect(taken * pieceBytes).toBeLessThan(2 ** 21);
+
+    stream.resume();
+    await eventually('it is over', () => isOver);
+    expect(returncode).toBe(4);
+    const told = frames.flatMap(({ isError, text }) =>
+      Array.from({ length: text.length / pieceBytes }, (_, index) => ({
+        isError,
+        text: text.slice(index * pieceBytes, (index + 1) * pieceBytes),
+      })),
+    );
+    expect(told).toEqual(pieces);
+    const sizes = frames.map(({ text }) => text.length);
+    expect(Math.max(...sizes)).toBeGreaterThan(200_000);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(262_144);
+  });
+
+  it('comes piece by piece to one who keeps up', async () => {
+    const stream = await streamOf(({ stdin$ }) => stdin$.pipe(map(out)));
+    const heard: string[] = [];
+    stream.on('data', ({ message }: ExecStreamResponse) => {
+      if (message?.$case === 'output') heard.push(new TextDecoder().decode(message.value.data));
+    });
+    for (const said of ['a', 'b', 'c']) {
+      stream.write({ message: { $case: 'stdin', value: Buffer.from(said) } });
+      await eventually(`${said} is back`, () => heard.at(-1) === said);
+    }
+    stream.cancel();
+    expect(heard).toEqual(['a', 'b', 'c']);
+  });
+});
