@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly maxStreamsPerToken?: number;
   readonly maxMessageBytes?: number;
   readonly maxStdinBytes?: number;
+  readonly maxFrameBytes?: number;
   /** Milliseconds. */
   readonly retention?: number;
   readonly data?: string;
@@ -98,11 +99,8 @@ function addLimitOptions(command: Command): Command {
     .option('--max-streams <number>', 'open streams (default: no limit)', wholeNumber)
     .option('--max-streams-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-message-bytes <number>', 'largest message (default: 104857600)', wholeNumber)
-    .option(
-      '--max-stdin-bytes <number>',
-      'waiting input of a run (default: 33554432)',
-      wholeNumber,
-    );
+    .option('--max-stdin-bytes <number>', 'waiting input of a run (default: 33554432)', wholeNumber)
+    .option('--max-frame-bytes <number>', 'output in one message (default: 262144)', wholeNumber);
 }
 
 function wholeNumber(text: string): number {

@@ -74,6 +74,7 @@ const limitNames = [
   'maxStreamsPerToken',
   'maxMessageBytes',
   'maxStdinBytes',
+  'maxFrameBytes',
 ] as const;
 
 function limitsOf(options: ServeOptions): NonNullable<HostOptions['limits']> {

@@ -29,6 +29,8 @@ export interface ExecStreams {
   readonly runs: LiveRuns;
   /** Input that may wait for a process at most, in bytes. */
   readonly maxStdinBytes: number;
+  /** Output in one message at most, in bytes. */
+  readonly maxFrameBytes: number;
 }
 
 /** So much input may wait for the process before the caller is made to wait. */
@@ -55,7 +57,10 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   constructor(streams: ExecStreams, stream: Stream) {
     this.#streams = streams;
     this.#stream = stream;
-    this.#output = new OutputFrames(stream, (paused) => this.#paused?.next(paused));
+    this.#output = new OutputFrames(stream, {
+      maxFrameBytes: streams.maxFrameBytes,
+      pause: (paused) => this.#paused?.next(paused),
+    });
     stream.listen(this);
   }
 

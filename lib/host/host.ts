@@ -70,7 +70,7 @@ export class Host {
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
     const { dataDirectory } = options;
-    const { maxMessageBytes, maxStdinBytes } = { ...usualLimits, ...limits };
+    const { maxMessageBytes, ...streamLimits } = { ...usualLimits, ...limits };
     const { keepaliveMs = 20_000, keepaliveTimeoutMs = 40_000, logger = silentLogger } = options;
     this.#logger = logger;
 
@@ -82,7 +82,7 @@ export class Host {
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
     this.#service = new SandboxService(this.#sandboxes, this.#journal);
     const methods = servedMethods(counted, {
-      ...{ sandboxes: this.#sandboxes, maxStdinBytes, service: this.#service },
+      ...{ sandboxes: this.#sandboxes, streamLimits, service: this.#service },
       templates: new TemplateService(this.#store.templates),
     });
     const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };

@@ -24,12 +24,20 @@ export interface HostLimits {
    * reached by larger messages alone. Default 33554432.
    */
   readonly maxStdinBytes?: number;
+  /**
+   * Output in one message, in bytes. As much is gathered for a caller who is behind: larger messages cost less, smaller ones
+   * less memory. Default 262144.
+   */
+  readonly maxFrameBytes?: number;
 }
 
 /** The limits of a host that was given none. */
-export const usualLimits: { readonly maxMessageBytes: number; readonly maxStdinBytes: number } = {
+export const usualLimits: Required<
+  Pick<HostLimits, 'maxMessageBytes' | 'maxStdinBytes' | 'maxFrameBytes'>
+> = {
   maxMessageBytes,
   maxStdinBytes: 33_554_432,
+  maxFrameBytes: 262_144,
 };
 
 const counts = [
@@ -49,6 +57,7 @@ export function checkLimits(limits: HostLimits | undefined): void {
   const sizes = { min: 1024, max: 2 ** 31 - 1 };
   checkInteger('limits.maxMessageBytes', limits.maxMessageBytes, sizes);
   checkInteger('limits.maxStdinBytes', limits.maxStdinBytes, sizes);
+  checkInteger('limits.maxFrameBytes', limits.maxFrameBytes, { min: 1024, max: maxMessageBytes });
 }
 
 /** Counts what there is, of everybody or of the one who asks. It is asked where there is a limit. */

@@ -1,12 +1,6 @@
-import type { OutputEvent } from '../process/process-event.js';
+import type { OutputEvent, OutputStream } from '../process/process-event.js';
 import { encodedOutput, type FrameOutput } from '../wire/exec-frames.js';
 import type { HostStream } from './call.js';
-
-/** So much is told in one frame at most, unless it came in one piece. */
-const frameBytes = 262_144;
-
-/** So much may wait, beside what the connection has. */
-const waitingBytes = 262_144;
 
 /** What a frame costs beside its bytes. */
 const overheadBytes = 64;
@@ -15,6 +9,14 @@ const overheadBytes = 64;
 interface WaitingFrame extends FrameOutput {
   readonly pieces: Uint8Array[];
   bytes: number;
+}
+
+/** How frames are made. */
+interface FramesOptions {
+  /** Output in one frame at most, in bytes; as much may wait, beside what the connection has. */
+  readonly maxFrameBytes: number;
+  /** Makes the process wait, or go on. */
+  readonly pause: (paused: boolean) => void;
 }
 
 /** Where frames go. */
@@ -26,21 +28,25 @@ type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained'>;
  */
 export class OutputFrames {
   readonly #stream: Stream;
-  readonly #pause: (paused: boolean) => void;
+  readonly #options: FramesOptions;
   /** In the order in which it came. */
   readonly #waiting: WaitingFrame[] = [];
   #waitingBytes = 0;
   #isBehind = false;
   #isPaused = false;
 
-  constructor(stream: Stream, pause: (paused: boolean) => void) {
+  constructor(stream: Stream, options: FramesOptions) {
     this.#stream = stream;
-    this.#pause = pause;
+    this.#options = options;
   }
 
-  add(event: OutputEvent): void {
-    if (this.#isBehind) this.#gather(event);
-    else this.#send({ type: event.type, pieces: [event.data], bytes: event.data.length });
+  add({ type, data }: OutputEvent): void {
+    const { maxFrameBytes } = this.#options;
+    for (let at = 0; at < data.length; at += maxFrameBytes) {
+      const piece = data.length <= maxFrameBytes ? data : data.subarray(at, at + maxFrameBytes);
+      if (this.#isBehind) this.#gather(type, piece);
+      else this.#send({ type, pieces: [piece], bytes: piece.length });
+    }
   }
 
   /** Sends what waits, whether the caller is behind or not. */
@@ -48,9 +54,9 @@ export class OutputFrames {
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#send(frame);
   }
 
-  #gather({ type, data }: OutputEvent): void {
+  #gather(type: OutputStream, data: Uint8Array): void {
     const last = this.#waiting.at(-1);
-    if (last?.type === type && last.bytes + data.length <= frameBytes) {
+    if (last?.type === type && last.bytes + data.length <= this.#options.maxFrameBytes) {
       last.pieces.push(data);
       last.bytes += data.length;
     } else {
@@ -87,10 +93,10 @@ export class OutputFrames {
   }
 
   #setPaused(): void {
-    const isFull = this.#waitingBytes >= waitingBytes;
+    const isFull = this.#waitingBytes >= this.#options.maxFrameBytes;
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
-    this.#pause(isFull);
+    this.#options.pause(isFull);
   }
 }
 

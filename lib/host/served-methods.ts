@@ -23,16 +23,17 @@ export function servedMethods(
   backend: SandboxBackend,
   {
     sandboxes,
-    maxStdinBytes,
+    streamLimits,
     service,
     templates,
-  }: Pick<ExecStreams, 'sandboxes' | 'maxStdinBytes'> & {
+  }: Pick<ExecStreams, 'sandboxes'> & {
+    readonly streamLimits: Pick<ExecStreams, 'maxStdinBytes' | 'maxFrameBytes'>;
     readonly service: SandboxService;
     readonly templates: TemplateService;
   },
 ): readonly ServedMethod[] {
   const runs = new LiveRuns();
-  const streams = { backend, sandboxes, runs, maxStdinBytes };
+  const streams = { backend, sandboxes, runs, ...streamLimits };
   const files = new FileService(backend, sandboxes);
   return [
     ...sandboxMethods(service, templates),

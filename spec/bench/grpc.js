@@ -83,6 +83,44 @@ async function throughput() {
   });
 }
 
+/** A run on a host, read by our client: in frames of 64 KiB, and in those that the host makes. */
+async function ownFrames() {
+  const sizes = { 'frames of 64 KiB': { limits: { maxFrameBytes: frame } }, [`${ours} host`]: {} };
+  /** @type {Record<string, () => Promise<{ value: number }>>} */
+  const ways = {};
+  const closing = [];
+  for (const [name, options] of Object.entries(sizes)) {
+    const server = await start('local', options);
+    const backend = grpcBackend({ url: server.url });
+    const sandbox = await new SandboxClient(backend).create();
+    const command = ['head', '-c', String(totalBytes), '/dev/zero'];
+    ways[name] = () =>
+      perSecond(totalBytes / mebibyte, async () => {
+        let bytes = 0;
+        await sandbox.exec(command).events$.forEach((/** @type {any} */ event) => {
+          if (event.type !== 'exit') bytes += event.data.length;
+        });
+        if (bytes !== totalBytes) throw new Error(`${bytes} of ${totalBytes} bytes came`);
+      });
+    closing.push(async () => {
+      await sandbox.delete();
+      backend.close();
+      server.stop();
+    });
+  }
+  const measured = await alternate({
+    measure: `${totalBytes / mebibyte} MiB of a run on a host`,
+    unit: 'MiB/s',
+    better: 'higher',
+    reference: 'frames of 64 KiB',
+    target: 'at least 1.3 of frames of 64 KiB',
+    rounds: quick ? 3 : 7,
+    variants: ways,
+  });
+  for (const close of closing) await close();
+  return measured;
+}
+
 async function smallMessages() {
   const count = quick ? 20_000 : 300_000;
   const server = await start('bare', { total: count * 64, size: 64 });
@@ -232,6 +270,7 @@ async function idle() {
 export async function run() {
   return [
     await throughput(),
+    await ownFrames(),
     await smallMessages(),
     await farAway(10),
     await farAway(50),

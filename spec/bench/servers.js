@@ -71,7 +71,8 @@ async function bare(/** @type {{ total: number, size: number, window?: number }}
 
 const kinds = {
   bare,
-  local: () => new Host(localBackend({ isolation: 'none' })).listen(),
+  local: (/** @type {import('../../lib/host.js').HostOptions} */ options) =>
+    new Host(localBackend({ isolation: 'none' }), options).listen(),
   /** Runs write nothing until they are ended. */
   memory: async () => {
     const { NEVER } = await import('rxjs');

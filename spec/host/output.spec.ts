@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { map } from 'rxjs';
+import type { HostOptions } from 'sandbox-rx/host';
 import { err, exit, memoryBackend, out, type Program, type ProgramStep } from 'sandbox-rx/testing';
 import {
   ExecStreamOutput_Stream as Stream,
@@ -24,8 +25,8 @@ const pieces = Array.from({ length: pieceCount }, (_, index) => ({
   text: String(index).padEnd(pieceBytes),
 }));
 
-async function streamOf(program: Program) {
-  const url = await remote.host(memoryBackend({ programs: { program } }));
+async function streamOf(program: Program, options: HostOptions = {}) {
+  const url = await remote.host(memoryBackend({ programs: { program } }), options);
   const { id: sandboxId } = await remote.client(url).create();
   const stream = remote.bare(url).stream('streamExec');
   stream.on('error', () => undefined);
@@ -82,6 +83,20 @@ describe('the output of a run', () => {
     const sizes = frames.map(({ text }) => text.length);
     expect(Math.max(...sizes)).toBeGreaterThan(200_000);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(262_144);
+  });
+
+  it('comes in frames of no more than maxFrameBytes, in whatever pieces it was written', async () => {
+    const text = Array.from({ length: 10_000 }, (_, index) => String(index)).join(' ');
+    const stream = await streamOf([out(text), exit(0)], { limits: { maxFrameBytes: 1024 } });
+    const frames: string[] = [];
+    let isOver = false;
+    stream.on('end', () => (isOver = true));
+    stream.on('data', ({ message }: ExecStreamResponse) => {
+      if (message?.$case === 'output') frames.push(new TextDecoder().decode(message.value.data));
+    });
+    await eventually('it is over', () => isOver);
+    expect(frames.join('')).toBe(text);
+    expect(Math.max(...frames.map(({ length }) => length))).toBe(1024);
   });
 
   it('comes piece by piece to one who keeps up', async () => {
