@@ -1,15 +1,21 @@
 // @ts-check
 // Runs over gRPC: our client against bare grpc-js, and our host against the backend that it serves.
 import { createServer, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { alternate, inChildren, median, ours, perSecond, quantile, quick } from './harness.js';
 import { grpcBackend, localBackend, Sandbox, SandboxClient } from './library.js';
-import { frame, mebibyte, start, streamExec } from './servers.js';
+import { frame, initMessage, mebibyte, memory, start, streamExec } from './servers.js';
 
 const windowBytes = 8 * mebibyte;
 const totalBytes = (quick ? 64 : 1024) * mebibyte;
 
 /** @typedef {{ url: string, total: number, unit: number }} Target */
+
+/** @param {number} bytes */
+function zeros(bytes) {
+  return ['head', '-c', String(bytes), '/dev/zero'];
+}
 
 /** Reads a stream with bare grpc-js, and leaves the messages as they are. */
 function bare(/** @type {number} */ window) {
@@ -56,7 +62,60 @@ const readers = {
   [`${ours} events$`]: events,
 };
 
-export const variants = readers;
+/**
+ * How much more memory a slow reader's program has at its peak than before, in MiB.
+ *
+ * @param {(about: SlowTarget, bytes: number) => Promise<number>} read
+ */
+function slowly(read) {
+  return async (/** @type {SlowTarget} */ about) => {
+    await read(about, mebibyte);
+    const idle = memory().now;
+    const got = await read(about, about.total);
+    if (got < about.total) throw new Error(`${got} of ${about.total} bytes came`);
+    return { value: memory().peak - idle, idle };
+  };
+}
+
+/** @typedef {{ url: string, sandboxId: string, total: number }} SlowTarget */
+
+/** @param {SlowTarget} about @param {number} bytes */
+async function ourSlowReader({ url, sandboxId }, bytes) {
+  const backend = grpcBackend({ url });
+  const sandbox = new Sandbox(backend, sandboxId);
+  const process = sandbox.exec(zeros(bytes), { encoding: 'buffer' });
+  let got = 0;
+  for await (const chunk of process.stdout) {
+    got += chunk.length;
+    await sleep(1);
+  }
+  backend.close();
+  return got;
+}
+
+/** @param {SlowTarget} about @param {number} bytes */
+async function bareSlowReader({ url, sandboxId }, bytes) {
+  const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure(), {
+    'grpc-node.flow_control_window': windowBytes,
+  });
+  const as = (/** @type {Buffer} */ message) => message;
+  const call = client.makeBidiStreamRequest(streamExec.path, as, as);
+  call.write(initMessage(sandboxId, zeros(bytes)));
+  call.end();
+  let got = 0;
+  for await (const message of call) {
+    got += message.length;
+    await sleep(1);
+  }
+  client.close();
+  return got;
+}
+
+export const variants = {
+  ...readers,
+  'grpc-js client': slowly(bareSlowReader),
+  [`${ours} client`]: slowly(ourSlowReader),
+};
 
 /** @param {{ measure: string, unit: string, target: string, rounds: number, server: any, parameters: Target }} about */
 async function readersOf({ server, parameters, ...about }) {
@@ -93,11 +152,10 @@ async function ownFrames() {
     const server = await start('local', options);
     const backend = grpcBackend({ url: server.url });
     const sandbox = await new SandboxClient(backend).create();
-    const command = ['head', '-c', String(totalBytes), '/dev/zero'];
     ways[name] = () =>
       perSecond(totalBytes / mebibyte, async () => {
         let bytes = 0;
-        await sandbox.exec(command).events$.forEach((/** @type {any} */ event) => {
+        await sandbox.exec(zeros(totalBytes)).events$.forEach((/** @type {any} */ event) => {
           if (event.type !== 'exit') bytes += event.data.length;
         });
         if (bytes !== totalBytes) throw new Error(`${bytes} of ${totalBytes} bytes came`);
@@ -236,6 +294,36 @@ async function execs() {
   return measures;
 }
 
+async function slowReaders() {
+  const total = (quick ? 64 : 256) * mebibyte;
+  const server = await start('local');
+  const backend = grpcBackend({ url: server.url });
+  const sandbox = await new SandboxClient(backend).create();
+  const clients = inChildren(import.meta.url, ['grpc-js client', `${ours} client`], {
+    ...{ url: server.url, sandboxId: sandbox.id, total },
+  });
+  await sandbox.exec(zeros(mebibyte));
+  const { now } = await server.memory();
+  const measured = await alternate({
+    measure: `peak memory above idle, ${total / mebibyte} MiB to a reader who takes 1 ms a chunk`,
+    unit: 'MiB',
+    better: 'lower',
+    reference: 'grpc-js client',
+    target: 'at most 16 MiB each',
+    rounds: quick ? 1 : 3,
+    warmUp: false,
+    variants: {
+      ...clients,
+      // All its turns so far.
+      [`${ours} host`]: async () => ({ value: (await server.memory()).peak - now, idle: now }),
+    },
+  });
+  await sandbox.delete();
+  backend.close();
+  server.stop();
+  return measured;
+}
+
 async function idle() {
   const count = quick ? 100 : 1000;
   return alternate({
@@ -275,6 +363,7 @@ export async function run() {
     await farAway(10),
     await farAway(50),
     ...(await execs()),
+    await slowReaders(),
     await idle(),
   ];
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The servers of the gRPC benchmarks, each in a process of its own.
 import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { Host, localBackend, memoryBackend } from './library.js';
@@ -8,19 +9,37 @@ import { mebibyte } from './streams.js';
 
 const frame = 65_536;
 
+/** @param {number} value */
+function varint(value) {
+  const out = [];
+  for (; value > 127; value >>>= 7) out.push((value & 127) | 128);
+  return [...out, value];
+}
+
+/** A field with a length: its number and wire type, the length, the bytes. */
+function field(/** @type {number} */ number, /** @type {Buffer} */ bytes) {
+  return Buffer.concat([Buffer.from([(number << 3) | 2, ...varint(bytes.length)]), bytes]);
+}
+
+/**
+ * The message that begins a StreamExec.
+ *
+ * @param {string} sandboxId
+ * @param {readonly string[]} command
+ */
+export function initMessage(sandboxId, command) {
+  const words = command.map((word) => field(2, Buffer.from(word)));
+  return field(1, Buffer.concat([field(1, Buffer.from(sandboxId)), ...words]));
+}
+
 /** What a StreamExec answers, as bytes: `ready`, one output frame again and again, `exit` with 0. */
 function framesOf(/** @type {number} */ bytes) {
-  const length = (/** @type {number} */ value) => {
-    const out = [];
-    for (; value > 127; value >>>= 7) out.push((value & 127) | 128);
-    return [...out, value];
-  };
   const data = Buffer.alloc(bytes);
-  const output = Buffer.concat([Buffer.from([0x08, 1, 0x12, ...length(bytes)]), data]);
+  const output = Buffer.concat([Buffer.from([0x08, 1]), field(2, data)]);
   return {
-    ready: Buffer.from([0x0a, 0]),
-    output: Buffer.concat([Buffer.from([0x12, ...length(output.length)]), output]),
-    exit: Buffer.from([0x1a, 0]),
+    ready: field(1, Buffer.alloc(0)),
+    output: field(2, output),
+    exit: field(3, Buffer.alloc(0)),
   };
 }
 
@@ -109,16 +128,19 @@ export async function start(kind, parameters = {}) {
   };
 }
 
+/** The resident set of this process: now, and the most that it was, in MiB. */
+export function memory() {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const field = (/** @type {string} */ name) =>
+    Number(new RegExp(`${name}:\\s*(\\d+)`).exec(status)?.[1]) / 1024;
+  return { now: field('VmRSS'), peak: field('VmHWM') };
+}
+
 async function serve(/** @type {keyof typeof kinds} */ kind, /** @type {any} */ parameters) {
-  const { readFileSync } = await import('node:fs');
   const url = await kinds[kind](parameters);
-  const status = (/** @type {string} */ name) =>
-    Number(
-      new RegExp(`${name}:\\s*(\\d+)`).exec(readFileSync('/proc/self/status', 'latin1'))?.[1],
-    ) / 1024;
   process.on('message', (question) => {
     if (question === 'url') process.send?.(url);
-    else process.send?.({ now: status('VmRSS'), peak: status('VmHWM') });
+    else process.send?.(memory());
   });
   process.once('disconnect', () => process.exit());
 }
