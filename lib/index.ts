@@ -45,6 +45,7 @@ export { StreamWriter } from './process/stream-writer.js';
 export type {
   AttachRequest,
   BackendFiles,
+  BackendSnapshots,
   Capabilities,
   ExecRequest,
   FileInfo,
@@ -52,6 +53,9 @@ export type {
   LogsRequest,
   SandboxBackend,
   SignalRequest,
+  SnapshotFilter,
+  SnapshotInfo,
+  SnapshotRequest,
 } from './sandbox/backend.js';
 export type { ExecOptions, RunOptions } from './sandbox/exec-options.js';
 export { SandboxClient } from './sandbox/sandbox-client.js';
@@ -62,5 +66,6 @@ export type {
   SandboxLimits,
   SandboxSpec,
   SandboxStatus,
+  ScratchVolume,
 } from './sandbox/sandbox-spec.js';
 export { Sandbox, type AttachOptions, type ShellOptions } from './sandbox/sandbox.js';

@@ -17,6 +17,8 @@ export interface Capabilities {
   readonly attach: boolean;
   /** Files can be read, written, listed and removed. */
   readonly files: boolean;
+  /** A sandbox can have scratch volumes, and snapshots of them can be taken, kept and restored. */
+  readonly snapshots: boolean;
   /** A reader that stops reading makes the process itself wait. */
   readonly backpressure: boolean;
   /** Sandboxes are kept from the host and from each other. */
@@ -106,6 +108,42 @@ export interface BackendFiles {
   remove(request: FileRequest & { readonly recursive: boolean }): Observable<never>;
 }
 
+/** Which volume to take a snapshot of. */
+export interface SnapshotRequest {
+  readonly sandboxId: string;
+  /** The volume's name. Default: the sandbox's only one. */
+  readonly volume?: string;
+}
+
+/** What is known of a snapshot. One that is being taken has none yet. */
+export interface SnapshotInfo {
+  readonly id: string;
+  /** The sandbox that it was taken of, which may be gone. */
+  readonly sandboxId: string;
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+}
+
+/** Which snapshots to list. */
+export interface SnapshotFilter {
+  /** Only those of this sandbox. */
+  readonly sandboxId?: string;
+}
+
+/** The snapshots of a backend. They outlive the sandboxes that they were taken of. */
+export interface BackendSnapshots {
+  /**
+   * Takes a snapshot of a volume while its sandbox runs, and emits it when it is ready to be restored. Unsubscribing before that
+   * leaves nothing. What commands write meanwhile may be in it or not, file by file.
+   */
+  take(request: SnapshotRequest): Observable<SnapshotInfo>;
+  get(snapshotId: string): Observable<SnapshotInfo>;
+  /** Emits the snapshots there are, oldest first, and completes. */
+  list(filter: SnapshotFilter): Observable<SnapshotInfo>;
+  /** Removes a snapshot; sandboxes that were made from it keep what they have. */
+  delete(snapshotId: string): Observable<never>;
+}
+
 /**
  * Where sandboxes run. Everything is a cold Observable: nothing happens before it is subscribed to.
  *
@@ -136,4 +174,5 @@ export interface SandboxBackend {
   signal(request: SignalRequest): Observable<never>;
   logs(request: LogsRequest): Observable<OutputEvent>;
   readonly files: BackendFiles;
+  readonly snapshots: BackendSnapshots;
 }

@@ -10,7 +10,6 @@ import {
   Observable,
   of,
   takeUntil,
-  type SchedulerLike,
 } from 'rxjs';
 import { messageOf } from '../process/errors/message-of.js';
 import { newId } from '../process/new-id.js';
@@ -18,6 +17,7 @@ import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
 import type {
   AttachRequest,
   BackendFiles,
+  BackendSnapshots,
   Capabilities,
   ExecRequest,
   LogsRequest,
@@ -25,38 +25,15 @@ import type {
   SignalRequest,
 } from './backend.js';
 import { lifetime } from './lifetime.js';
+import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
+import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 import { SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
+import { chosenVolume } from './volumes.js';
 
 /** The id of a sandbox's main command among its runs: none that a caller can give holds a NUL. */
 const mainRun = '\0main';
-
-/** The files of one sandbox. */
-export type EngineFiles<Box> = {
-  readonly [Name in keyof BackendFiles]: (
-    box: Box,
-    ...request: Parameters<BackendFiles[Name]>
-  ) => ReturnType<BackendFiles[Name]>;
-};
-
-/** What runs sandboxes inside this program. `Box` is the engine's own handle on one of them. */
-export interface SandboxEngine<Box> {
-  readonly name: string;
-  readonly capabilities: Capabilities;
-  /** Emits the sandbox when it is ready. Unsubscribing before that leaves nothing behind. */
-  open(id: string, spec: SandboxSpec): Observable<Box>;
-  /** Emits why, when a sandbox ends by itself. */
-  died(box: Box): Observable<string>;
-  /** Ends everything in it, and completes when nothing is left. May be asked again. */
-  close(box: Box): Observable<never>;
-  /** A cold run, as `SandboxBackend.exec`, but of a sandbox that is known to be running. */
-  spawn(box: Box, request: ExecRequest): Observable<ProcessEvent>;
-  signal(box: Box, request: SignalRequest): Observable<never>;
-  readonly files: EngineFiles<Box>;
-  /** The time of lifetimes. Default: the system's. */
-  readonly scheduler?: SchedulerLike;
-}
 
 /**
  * A backend whose sandboxes live in this program: it keeps the books (ids, status, runs to attach to, the main command
@@ -66,6 +43,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
   readonly files: BackendFiles;
+  readonly snapshots: BackendSnapshots;
   readonly #engine: SandboxEngine<Box>;
   readonly #sandboxes: SandboxRegistry<Box> = new SandboxRegistry();
 
@@ -74,10 +52,12 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     this.capabilities = engine.capabilities;
     this.#engine = engine;
     this.files = this.#filesOf(engine.files);
+    this.snapshots = this.#snapshotsOf(engine.snapshots);
   }
 
   create(spec: SandboxSpec): Observable<SandboxInfo> {
     return defer(() => {
+      if (this.snapshots instanceof NoSnapshots) this.snapshots.refuseVolumes(spec);
       const id = spec.id ?? `sb-${newId().slice(0, 13)}`;
       this.#sandboxes.reserve(id);
       return this.#engine.open(id, spec).pipe(
@@ -177,7 +157,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       tags: spec.tags ?? [],
       createdAtMs: Date.now(),
     };
-    const entry = this.#sandboxes.add(info, box);
+    const entry = this.#sandboxes.add(info, { box, volumes: spec.volumes ?? [] });
     const { lifetimeMs } = spec;
     const ended$ = this.#sandboxes
       .watch({})
@@ -244,6 +224,20 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       write: (request) => defer(() => files.write(box(request.sandboxId), request)),
       list: (request) => defer(() => files.list(box(request.sandboxId), request)),
       remove: (request) => defer(() => files.remove(box(request.sandboxId), request)),
+    };
+  }
+
+  #snapshotsOf(snapshots: EngineSnapshots<Box> | NoSnapshots): BackendSnapshots {
+    if (snapshots instanceof NoSnapshots) return snapshots;
+    return {
+      take: ({ sandboxId, volume }) =>
+        defer(() => {
+          const { box, volumes } = this.#sandboxes.running(sandboxId);
+          return snapshots.take(box, { sandboxId, volume: chosenVolume(volumes, volume) });
+        }),
+      get: (snapshotId) => snapshots.get(snapshotId),
+      list: (wanted) => snapshots.list(wanted),
+      delete: (snapshotId) => snapshots.delete(snapshotId),
     };
   }
 }

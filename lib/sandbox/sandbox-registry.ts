@@ -3,12 +3,18 @@ import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { RunRegistry } from './run-registry.js';
 import { SandboxNews } from './sandbox-news.js';
-import { matches, type SandboxFilter, type SandboxInfo } from './sandbox-spec.js';
+import {
+  matches,
+  type SandboxFilter,
+  type SandboxInfo,
+  type ScratchVolume,
+} from './sandbox-spec.js';
 
-/** A sandbox that lives in this program: what is told of it, its engine's own handle, and its runs. */
+/** A sandbox that lives in this program: what is told of it, its engine's own handle, its volumes and its runs. */
 export interface SandboxEntry<Box> {
   info: SandboxInfo;
   readonly box: Box;
+  readonly volumes: readonly ScratchVolume[];
   readonly runs: RunRegistry;
 }
 
@@ -32,8 +38,11 @@ export class SandboxRegistry<Box> {
     this.#reserved.delete(id);
   }
 
-  add(info: SandboxInfo, box: Box): SandboxEntry<Box> {
-    const entry: SandboxEntry<Box> = { info, box, runs: new RunRegistry() };
+  add(
+    info: SandboxInfo,
+    { box, volumes }: Pick<SandboxEntry<Box>, 'box' | 'volumes'>,
+  ): SandboxEntry<Box> {
+    const entry: SandboxEntry<Box> = { info, box, volumes, runs: new RunRegistry() };
     this.#entries.set(info.id, entry);
     this.#news.tell(info);
     return entry;

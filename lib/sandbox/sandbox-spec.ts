@@ -28,6 +28,18 @@ export interface SandboxLimits {
   readonly homeBytes?: number;
 }
 
+/** A directory of a sandbox that can be kept as a snapshot, and be made from one. It goes with its sandbox. */
+export interface ScratchVolume {
+  /** 1 to 63 letters, digits, `_` and `-`; one of a sandbox's volumes each. */
+  readonly name: string;
+  /** Where commands see it: an absolute path, or one that starts at the sandbox's home. */
+  readonly mountPath: string;
+  /** How much it may hold, in bytes. Default: as much as the sandbox's home, or what the backend gives. */
+  readonly sizeBytes?: number;
+  /** The snapshot that it begins with. Default: it begins empty. */
+  readonly snapshotId?: string;
+}
+
 /** What a sandbox shall be. Every field has a default. */
 export interface SandboxSpec {
   /** The sandbox's id: letters, digits, `.`, `_` and `-`, at most 128. Default: made by the backend. */
@@ -44,6 +56,8 @@ export interface SandboxSpec {
   readonly lifetimeMs?: number;
   /** Bounds on what it may use. */
   readonly limits?: SandboxLimits;
+  /** Directories of which snapshots can be taken. Default: none. */
+  readonly volumes?: readonly ScratchVolume[];
   /** `'none'`: loopback only; `'host'`: the network of the machine. Default `'none'` where there is isolation. */
   readonly network?: 'none' | 'host';
 }
@@ -95,6 +109,7 @@ export function checkSpec(spec: SandboxSpec): void {
   checkInteger('lifetimeMs', spec.lifetimeMs, { min: 1, max: maxTimerMs });
   checkOneOf('network', spec.network, ['none', 'host']);
   if (spec.limits !== undefined) checkLimits(spec.limits);
+  checkVolumes(spec.volumes);
 }
 
 /** Refuses a filter of the wrong type. */
@@ -117,4 +132,32 @@ function checkLimits(limits: SandboxLimits): void {
   checkInteger('limits.openFiles', limits.openFiles, { min: 8, max: 1_048_576 });
   checkInteger('limits.cpuSeconds', limits.cpuSeconds, { min: 1 });
   checkInteger('limits.homeBytes', limits.homeBytes, { min: 4096 });
+}
+
+function checkVolumes(volumes: readonly ScratchVolume[] | undefined): void {
+  if (volumes === undefined) return;
+  if (!Array.isArray(volumes)) refuse('volumes', 'an array', volumes);
+  const names: Set<string> = new Set();
+  const paths: Set<string> = new Set();
+  for (const [index, volume] of (volumes as readonly ScratchVolume[]).entries()) {
+    checkVolume(`volumes[${index}]`, volume);
+    const { name, mountPath } = volume;
+    if (names.has(name)) refuse(`volumes[${index}].name`, 'a name of its own', name);
+    if (paths.has(mountPath)) refuse(`volumes[${index}].mountPath`, 'a path of its own', mountPath);
+    names.add(name);
+    paths.add(mountPath);
+  }
+}
+
+function checkVolume(at: string, volume: ScratchVolume): void {
+  checkRecord(at, volume);
+  const { name, mountPath, sizeBytes, snapshotId } = volume;
+  requireText(`${at}.name`, name);
+  if (!/^[\w-]{1,63}$/.test(name))
+    refuse(`${at}.name`, "1 to 63 letters, digits, '_' or '-'", name);
+  requireText(`${at}.mountPath`, mountPath);
+  if (mountPath === '' || mountPath.split('/').includes('..'))
+    refuse(`${at}.mountPath`, "a path without '..'", mountPath);
+  checkInteger(`${at}.sizeBytes`, sizeBytes, { min: 4096 });
+  checkText(`${at}.snapshotId`, snapshotId);
 }

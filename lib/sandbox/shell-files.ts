@@ -4,7 +4,7 @@ import { SandboxFileError, type FileFailure } from '../process/errors/errors.js'
 import { newId } from '../process/new-id.js';
 import type { ProcessEvent } from '../process/process-event.js';
 import type { ExecRequest, FileInfo, FileRequest } from './backend.js';
-import type { EngineFiles } from './embedded-backend.js';
+import type { EngineFiles } from './sandbox-engine.js';
 import { plainRun } from './plain-run.js';
 
 /**

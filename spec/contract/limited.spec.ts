@@ -18,6 +18,7 @@ function refused(capability: string): Observable<never> {
 function limitedBackend(): SandboxBackend {
   const memory = memoryBackend({ programs: memoryPrograms });
   const none = (): Observable<never> => refused('files');
+  const noSnapshots = (): Observable<never> => refused('snapshots');
   return {
     name: 'memory',
     capabilities: {
@@ -25,11 +26,14 @@ function limitedBackend(): SandboxBackend {
       signals: false,
       attach: false,
       files: false,
+      snapshots: false,
       backpressure: false,
       isolation: false,
     },
-    create: (spec: SandboxSpec) =>
-      spec.network === 'none' ? refused('isolation') : memory.create(spec),
+    create: (spec: SandboxSpec) => {
+      if (spec.volumes !== undefined) return refused('snapshots');
+      return spec.network === 'none' ? refused('isolation') : memory.create(spec);
+    },
     get: (id) => memory.get(id),
     list: (wanted) => memory.list(wanted),
     watch: (wanted) => memory.watch(wanted),
@@ -52,6 +56,7 @@ function limitedBackend(): SandboxBackend {
     signal: () => refused('signals'),
     logs: (request) => memory.logs(request),
     files: { read: none, write: none, list: none, remove: none },
+    snapshots: { take: noSnapshots, get: noSnapshots, list: noSnapshots, delete: noSnapshots },
   };
 }
 

@@ -29,11 +29,9 @@ import type {
   SandboxBackend,
   SignalRequest,
 } from '../../sandbox/backend.js';
-import {
-  EmbeddedBackend,
-  type EngineFiles,
-  type SandboxEngine,
-} from '../../sandbox/embedded-backend.js';
+import { EmbeddedBackend } from '../../sandbox/embedded-backend.js';
+import type { EngineFiles, SandboxEngine } from '../../sandbox/sandbox-engine.js';
+import { NoSnapshots } from '../../sandbox/no-snapshots.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { shellFiles } from '../../sandbox/shell-files.js';
 import type { LocalBox } from './box.js';
@@ -108,6 +106,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
   readonly name: string = 'local';
   readonly capabilities: Capabilities;
   readonly files: EngineFiles<LocalBox>;
+  readonly snapshots: NoSnapshots = new NoSnapshots('the local backend keeps no snapshots yet');
   readonly #mounts: readonly Mount[];
 
   constructor(isolation: 'bubblewrap' | 'none', mounts: readonly Mount[]) {
@@ -117,6 +116,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       signals: true,
       attach: true,
       files: true,
+      snapshots: false,
       backpressure: true,
       isolation: isolation === 'bubblewrap',
     };

@@ -14,9 +14,11 @@ import type { ProcessEvent } from '../../process/process-event.js';
 import type { StdinWrite } from '../../process/stdin.js';
 import { checkRecord, checkScheduler, refuse } from '../../process/validate.js';
 import type { ExecRequest, SignalRequest } from '../../sandbox/backend.js';
-import { EmbeddedBackend, type SandboxEngine } from '../../sandbox/embedded-backend.js';
+import { EmbeddedBackend } from '../../sandbox/embedded-backend.js';
+import type { SandboxEngine } from '../../sandbox/sandbox-engine.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { memoryFiles, type MemoryFile } from './memory-files.js';
+import { MemorySnapshots } from './memory-snapshots.js';
 import { MemoryRun } from './memory-run.js';
 import type { Program, ProgramContext } from './program.js';
 
@@ -108,12 +110,14 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
     signals: true,
     attach: true,
     files: true,
+    snapshots: true,
     backpressure: true,
     isolation: true,
   };
   readonly files: typeof memoryFiles = memoryFiles;
   readonly runs: Mutable<RecordedRun>[] = [];
   readonly scheduler: SchedulerLike;
+  readonly snapshots: MemorySnapshots = new MemorySnapshots();
   readonly #programs: Readonly<Record<string, Program>>;
 
   constructor({ programs = {}, scheduler = asyncScheduler }: MemoryBackendOptions) {
@@ -122,7 +126,12 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
   }
 
   open(_id: string, spec: SandboxSpec): Observable<MemoryBox> {
-    return of({ spec, files: new Map(), live: new Map(), now: () => this.scheduler.now() });
+    return defer(() => {
+      const now = (): number => this.scheduler.now();
+      const box: MemoryBox = { spec, files: new Map(), live: new Map(), now };
+      this.snapshots.mount(box);
+      return of(box);
+    });
   }
 
   died(): Observable<never> {

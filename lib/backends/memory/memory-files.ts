@@ -12,22 +12,18 @@ import {
 import { SandboxFileError } from '../../process/errors/errors.js';
 import type { StdinWrite } from '../../process/stdin.js';
 import type { FileInfo } from '../../sandbox/backend.js';
-import type { EngineFiles } from '../../sandbox/embedded-backend.js';
+import type { EngineFiles } from '../../sandbox/sandbox-engine.js';
+import { absolutePath } from '../../sandbox/volumes.js';
 import type { MemoryBox } from './memory-backend.js';
 
-const home = '/home';
+/** Where relative paths of files begin. */
+export const memoryHome = '/home';
 
-/** One absolute path for each file, without `.` and `..`. */
 function absolute(path: string): string {
-  const parts: string[] = [];
-  for (const part of (path.startsWith('/') ? path : `${home}/${path}`).split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return `/${parts.join('/')}`;
+  return absolutePath(memoryHome, path);
 }
 
-/** The same, where no file is in the way. */
+/** The absolute path of a file, where no other one is in the way. */
 function reached(files: ReadonlyMap<string, MemoryFile>, path: string): string {
   const whole = absolute(path);
   for (let end = whole.indexOf('/', 1); end !== -1; end = whole.indexOf('/', end + 1)) {
@@ -36,7 +32,9 @@ function reached(files: ReadonlyMap<string, MemoryFile>, path: string): string {
   return whole;
 }
 
-/** The files of a memory sandbox; a directory is where there are files below it. */
+/**
+ * The files of a memory sandbox; a directory is where there are files below it, or where a name that ends with `/` says so.
+ */
 export const memoryFiles: EngineFiles<MemoryBox> = {
   read: ({ files }, { path }) =>
     defer(() => {
@@ -86,13 +84,14 @@ export interface MemoryFile {
   readonly modifiedAtMs: number;
 }
 
-function prefixOf(path: string): string {
+/** What the names of all that is in a directory begin with. */
+export function prefixOf(path: string): string {
   return `${absolute(path)}/`.replace('//', '/');
 }
 
 function isDirectory(files: ReadonlyMap<string, MemoryFile>, path: string): boolean {
   const prefix = prefixOf(path);
-  if (prefix === `${home}/` || prefix === '/') return true;
+  if (prefix === `${memoryHome}/` || prefix === '/') return true;
   return [...files.keys()].some((name) => name.startsWith(prefix));
 }
 
@@ -102,6 +101,7 @@ function childrenOf(files: ReadonlyMap<string, MemoryFile>, path: string): reado
   for (const [name, { data, modifiedAtMs }] of files) {
     if (!name.startsWith(prefix)) continue;
     const [child = '', ...below] = name.slice(prefix.length).split('/');
+    if (child === '') continue;
     const info: FileInfo =
       below.length > 0
         ? { name: child, type: 'directory', sizeBytes: 0, modifiedAtMs }

@@ -1,5 +1,4 @@
 import {
-  catchError,
   concat,
   concatMap,
   defer,
@@ -13,14 +12,14 @@ import {
   tap,
   throwError,
   toArray,
-  type MonoTypeOperatorFunction,
 } from 'rxjs';
-import { SandboxNotFoundError, UnsupportedError } from '../../process/errors/errors.js';
+import { UnsupportedError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
 import type {
   BackendFiles,
+  BackendSnapshots,
   Capabilities,
   ExecRequest,
   LogsRequest,
@@ -38,8 +37,10 @@ import { SandboxOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { sandboxRequestOf } from '../../wire/sandbox-request.js';
 import { infoOf, isReady, isTerminal } from '../../wire/sandbox-state.js';
 import { execCall } from './exec-call.js';
+import { notFound, unlessGone } from './gone.js';
 import { Recently } from './recently.js';
 import { rpcFiles } from './rpc-files.js';
+import { rpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
 import type { RpcTransport } from './rpc-transport.js';
 import { SandboxCalls } from './sandbox-calls.js';
@@ -67,10 +68,12 @@ export class RpcBackend implements SandboxBackend {
     signals: false,
     attach: false,
     files: true,
+    snapshots: false,
     backpressure: true,
     isolation: true,
   };
   readonly files: BackendFiles;
+  readonly snapshots: BackendSnapshots = rpcSnapshots;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
   readonly #image: string;
@@ -205,6 +208,7 @@ export class RpcBackend implements SandboxBackend {
   /** Asks for it and waits until it is ready; `created` is told its id as soon as there is one. */
   #create(spec: SandboxSpec, created: (id: string) => void): Observable<SandboxInfo> {
     return defer(() => {
+      rpcSnapshots.refuseVolumes(spec);
       const { request, options, needsOptions } = sandboxRequestOf(spec, {
         image: this.#image,
         requestId: newId(),
@@ -254,13 +258,6 @@ export class RpcBackend implements SandboxBackend {
 const oneRunOnly =
   'the server cannot tell whether a run with this id was started before; leave the id out';
 
-/** What is said where there is no such sandbox any more. */
-function unlessGone<T>(gone$: Observable<T>): MonoTypeOperatorFunction<T> {
-  return catchError((error: unknown) =>
-    error instanceof SandboxNotFoundError ? gone$ : throwError(() => error),
-  );
-}
-
 function unsupported(capability: string, message: string): Observable<never> {
   return throwError(() => new UnsupportedError(capability, message));
 }
@@ -272,10 +269,6 @@ function notMade({
   return new SandboxError('ERR_SANDBOX_OVER', `the sandbox could not be started: ${reason}`, {
     sandboxId,
   });
-}
-
-function notFound(sandboxId: string): SandboxNotFoundError {
-  return new SandboxNotFoundError(`there is no sandbox ${sandboxId}`, { sandboxId });
 }
 
 /** A run of which nothing is ever started. */

@@ -22,9 +22,9 @@ export class RunMeter {
 
 /** The same backend, whose runs are counted: those of calls and main commands alike. */
 export function metered(backend: SandboxBackend, meter: RunMeter): SandboxBackend {
-  const { name, capabilities, files } = backend;
+  const { name, capabilities, files, snapshots } = backend;
   return {
-    ...{ name, capabilities, files },
+    ...{ name, capabilities, files, snapshots },
     create: (spec) => backend.create(spec),
     get: (sandboxId) => backend.get(sandboxId),
     list: (filter) => backend.list(filter),

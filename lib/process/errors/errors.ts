@@ -162,7 +162,7 @@ export class UnsupportedError extends SandboxError {
   }
 }
 
-/** There is no sandbox, or no run, with this id. */
+/** There is no sandbox, no run or no snapshot with this id. */
 export class SandboxNotFoundError extends SandboxError {
   /** @internal */
   static override readonly brand: symbol = Symbol.for('sandbox-rx/SandboxNotFoundError');

@@ -55,6 +55,8 @@ export interface SandboxErrorDetails {
   readonly sandboxId?: string;
   /** The run it happened to. */
   readonly runId?: string;
+  /** The snapshot it is about. */
+  readonly snapshotId?: string;
   /** Whether the same call may succeed when it is made again. Default `false`. */
   readonly retryable?: boolean;
   /** What the server said of it, where a server did. */
@@ -91,6 +93,8 @@ export class SandboxError extends Error {
   readonly sandboxId: string | undefined;
   /** The run it happened to, where there is one. */
   readonly runId: string | undefined;
+  /** The snapshot it is about, where it is about one. */
+  readonly snapshotId: string | undefined;
   /** Whether the same call may succeed when it is made again. */
   readonly retryable: boolean;
   /** What the server said of it, where a server did. */
@@ -101,6 +105,7 @@ export class SandboxError extends Error {
     this.code = code;
     this.sandboxId = details.sandboxId;
     this.runId = details.runId;
+    this.snapshotId = details.snapshotId;
     this.retryable = details.retryable ?? false;
     this.remote = details.remote;
   }
