@@ -69,3 +69,4 @@ export type {
   ScratchVolume,
 } from './sandbox/sandbox-spec.js';
 export { Sandbox, type AttachOptions, type ShellOptions } from './sandbox/sandbox.js';
+export { Snapshots } from './sandbox/snapshots.js';

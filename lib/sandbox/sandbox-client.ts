@@ -11,6 +11,7 @@ import {
   type SandboxInfo,
   type SandboxSpec,
 } from './sandbox-spec.js';
+import { Snapshots } from './snapshots.js';
 import { withSandbox } from './with-sandbox.js';
 
 /**
@@ -30,12 +31,15 @@ import { withSandbox } from './with-sandbox.js';
 export class SandboxClient {
   /** Where the sandboxes run. */
   readonly backend: SandboxBackend;
+  /** What was kept of the volumes of sandboxes. */
+  readonly snapshots: Snapshots;
   #sandboxes$: Observable<readonly SandboxInfo[]> | undefined;
 
   /** @throws {@link SandboxValidationError} at once, for what is no backend. */
   constructor(backend: SandboxBackend) {
     checkRecord('backend', backend);
     this.backend = backend;
+    this.snapshots = new Snapshots(backend.snapshots);
   }
 
   /**

@@ -95,11 +95,14 @@ export function matches(info: SandboxInfo, filter: SandboxFilter): boolean {
   return (filter.tags ?? []).every((tag) => info.tags.includes(tag));
 }
 
+/** What the id of a sandbox looks like. */
+export const sandboxIdPattern: RegExp = /^[\w.-]{1,128}$/;
+
 /** Refuses a spec of the wrong type or range. */
 export function checkSpec(spec: SandboxSpec): void {
   checkRecord('spec', spec);
   checkText('id', spec.id);
-  if (spec.id !== undefined && !/^[\w.-]{1,128}$/.test(spec.id)) {
+  if (spec.id !== undefined && !sandboxIdPattern.test(spec.id)) {
     refuse('id', "1 to 128 letters, digits, '.', '_' or '-'", spec.id);
   }
   if (spec.command !== undefined) checkCommand(spec.command);

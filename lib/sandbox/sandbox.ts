@@ -16,10 +16,11 @@ import {
   checkCommand,
   checkInteger,
   checkRecord,
+  checkText,
   refuse,
   requireText,
 } from '../process/validate.js';
-import type { SandboxBackend } from './backend.js';
+import type { SandboxBackend, SnapshotInfo } from './backend.js';
 import { ensureDeleted } from './ensure-deleted.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
 import { execute } from './execute.js';
@@ -198,6 +199,32 @@ export class Sandbox {
     const { follow = false } = options;
     checkBoolean('follow', follow);
     return this.#backend.logs({ sandboxId: this.id, follow });
+  }
+
+  /**
+   * Takes a snapshot of one of the sandbox's volumes, and settles when it can be restored. Cancelling before that leaves
+   * nothing. Commands may go on: what they write meanwhile may be in it or not, file by file.
+   *
+   * @param options - `volume`: its name. Default: the only one.
+   * @throws {@link SandboxValidationError} through the operation, where there is no such volume, or no only one.
+   * @throws {@link UnsupportedError} through the operation, where the backend keeps no snapshots.
+   *
+   * @example
+   * ```ts
+   * import type { SandboxClient } from 'sandbox-rx';
+   *
+   * declare const client: SandboxClient;
+   * const sandbox = await client.create({ volumes: [{ name: 'work', mountPath: 'work' }] });
+   * await sandbox.exec(['git', 'clone', 'https://example.com/repository', 'work']);
+   * const { id, sizeBytes } = await sandbox.snapshot();
+   * ```
+   *
+   * @see {@link Snapshots} for what can be done with it.
+   */
+  snapshot(options: { readonly volume?: string } = {}): OperationRef<SnapshotInfo> {
+    checkRecord('options', options);
+    checkText('volume', options.volume);
+    return startOperation(this.#backend.snapshots.take({ ...options, sandboxId: this.id }));
   }
 
   /** How the sandbox stands now. */

@@ -1,11 +1,10 @@
 import { ignoreElements, type Observable } from 'rxjs';
 import { staged } from '../operators/staged.js';
-import { SandboxFileError, type FileFailure } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import type { ProcessEvent } from '../process/process-event.js';
 import type { ExecRequest, FileInfo, FileRequest } from './backend.js';
+import { helperOutput, helperRun } from './helper-run.js';
 import type { EngineFiles } from './sandbox-engine.js';
-import { plainRun } from './plain-run.js';
 
 /**
  * Files by commands of a POSIX system, so that what they may touch, and where a link leads, is what the sandbox itself
@@ -20,11 +19,11 @@ export function shellFiles<Box>(
     request: FileRequest & Partial<ExecRequest>,
   ): Observable<Uint8Array> =>
     spawn(box, {
-      ...helperRequest,
+      ...helperRun,
       ...request,
       id: newId(),
       command: ['/bin/sh', '-c', script, 'sh', operand(request.path)],
-    }).pipe(checked(request.path));
+    }).pipe(helperOutput({ path: request.path }));
   return {
     read: (box, request) => run(box, 'exec cat -- "$1"', request),
     write: (box, { data$, ...request }) =>
@@ -48,47 +47,6 @@ const listScript = String.raw`exec find "$1/." -mindepth 1 -maxdepth 1 -printf '
 /** A path that no command takes for an option. */
 function operand(path: string): string {
   return path.startsWith('/') ? path : `./${path}`;
-}
-
-/**
- * With tools of our own choice, whatever the sandbox's commands start with. The messages are read, so they have to be in
- * the language that they are looked for in.
- */
-const helperRequest: typeof plainRun = {
-  ...plainRun,
-  env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
-  killSignal: 'SIGKILL',
-  killGraceMs: 0,
-};
-
-const failures: readonly (readonly [RegExp, FileFailure])[] = [
-  [/No such file or directory|nonexistent directory/, 'not_found'],
-  [/Is a directory/i, 'is_directory'],
-  // What `mkdir -p` says of a file in the way.
-  [/Not a directory|File exists/, 'not_directory'],
-  [/Permission denied|Read-only file system|Operation not permitted/, 'permission_denied'],
-  [/No space left|Disk quota exceeded/, 'no_space'],
-];
-
-/** A helper's output; its failure becomes the error that its message names. */
-function checked(path: string): (source: Observable<ProcessEvent>) => Observable<Uint8Array> {
-  return staged<ProcessEvent, Uint8Array>((subscriber) => {
-    const decoder = new TextDecoder();
-    let said = '';
-    return {
-      next: (event) => {
-        if (event.type === 'exit') {
-          if (event.returncode !== 0) throw fileError(path, said.trim());
-        } else if (event.type === 'stdout') subscriber.next(event.data);
-        else said += decoder.decode(event.data, { stream: true });
-      },
-    };
-  });
-}
-
-function fileError(path: string, said: string): SandboxFileError {
-  const reason = failures.find(([pattern]) => pattern.test(said))?.[1] ?? 'failed';
-  return new SandboxFileError(reason, said === '' ? reason : said, { path });
 }
 
 const types: Readonly<Record<string, FileInfo['type']>> = {

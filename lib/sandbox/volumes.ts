@@ -37,14 +37,14 @@ export function placedVolumes(
 }
 
 /** A volume that cannot be where it was asked for. */
-function badPlace({ name, mountPath }: ScratchVolume, why: string): SandboxValidationError {
+export function badPlace({ name, mountPath }: ScratchVolume, why: string): SandboxValidationError {
   return new SandboxValidationError(
     `volume ${name} cannot be mounted at ${mountPath}: ${why}; choose another path`,
   );
 }
 
 /** Whether a path is a directory, or in it. */
-function isWithin(path: string, directory: string): boolean {
+export function isWithin(path: string, directory: string): boolean {
   return path === directory || directory === '/' || path.startsWith(`${directory}/`);
 }
 

@@ -22,6 +22,7 @@ const surface = {
     'SandboxNotFoundError',
     'SandboxTimeoutError',
     'SandboxValidationError',
+    'Snapshots',
     'StreamReader',
     'StreamWriter',
     'TimeoutError',

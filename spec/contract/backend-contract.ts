@@ -7,6 +7,7 @@ import { suiteOf } from './kit.js';
 import { outputContract } from './output.js';
 import { sandboxesContract } from './sandboxes.js';
 import { scopesContract } from './scopes.js';
+import { snapshotsContract } from './snapshots.js';
 import { startContract } from './start.js';
 import { stdinContract } from './stdin.js';
 import { terminalContract } from './terminal.js';
@@ -41,6 +42,7 @@ export function backendContract(framework: TestFramework, subject: ContractSubje
     terminalContract(suite);
     filesContract(suite);
     sandboxesContract(suite);
+    snapshotsContract(suite);
     scopesContract(suite);
   });
 }

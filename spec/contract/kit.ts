@@ -49,6 +49,8 @@ export class Kit {
     for (const { id } of await this.client.list()) {
       await (await this.client.get(id)).delete();
     }
+    if (!this.can('snapshots')) return;
+    for (const { id } of await this.client.snapshots.list()) await this.client.snapshots.delete(id);
   }
 }
 

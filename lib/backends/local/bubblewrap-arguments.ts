@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import { volumeArguments } from './bubblewrap-volumes.js';
 
 /** Home directory in a sandbox: that of its user, who is root in name only. */
 export const sandboxHome = '/root';
@@ -22,7 +23,9 @@ const systemDirectories = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32
 
 /** The sandbox's view of the machine, as arguments of `bwrap`. */
 export function viewArguments(spec: SandboxSpec, mounts: readonly Mount[]): readonly string[] {
-  const size = String(spec.limits?.homeBytes ?? defaultHomeBytes);
+  const homeBytes = spec.limits?.homeBytes ?? defaultHomeBytes;
+  const size = String(homeBytes);
+  const mountPaths = mounts.map(({ source, target = source }) => target);
   return [
     ...['--ro-bind', '/usr', '/usr', '--ro-bind', '/etc', '/etc'],
     ...systemDirectories.flatMap(systemDirectory),
@@ -35,6 +38,7 @@ export function viewArguments(spec: SandboxSpec, mounts: readonly Mount[]): read
       source,
       target,
     ]),
+    ...volumeArguments(spec, { home: sandboxHome, homeBytes, mountPaths }),
     ...[
       '--remount-ro',
       '/dev',

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   concat,
   defer,
@@ -21,6 +22,7 @@ import {
   checkOneOf,
   checkRecord,
   refuse,
+  checkText,
   requireText,
 } from '../../process/validate.js';
 import type {
@@ -35,6 +37,8 @@ import { NoSnapshots } from '../../sandbox/no-snapshots.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { shellFiles } from '../../sandbox/shell-files.js';
 import type { LocalBox } from './box.js';
+import { LocalSnapshots } from './local-snapshots.js';
+import { SnapshotStore } from './snapshot-store.js';
 import type { Mount } from './bubblewrap-arguments.js';
 import { openBubblewrapBox } from './bubblewrap-box.js';
 import { runChild, type LiveRun } from './child-run.js';
@@ -52,6 +56,11 @@ export interface LocalBackendOptions {
   readonly isolation?: 'bubblewrap' | 'none';
   /** Directories of this machine that sandboxes see, read-only unless they say otherwise. Default: none. */
   readonly mounts?: readonly Mount[];
+  /**
+   * The directory of this machine in which snapshots are kept, a file each; made if it is missing. Programs may share it,
+   * one after another or at the same time. Default: none; then sandboxes have no volumes.
+   */
+  readonly snapshotDirectory?: string;
 }
 
 /**
@@ -79,14 +88,16 @@ export interface LocalBackendOptions {
 export function localBackend(options: LocalBackendOptions = {}): SandboxBackend {
   checkRecord('options', options);
   checkOneOf('isolation', options.isolation, ['bubblewrap', 'none']);
-  const { isolation = 'bubblewrap', mounts = [] } = options;
+  const { isolation = 'bubblewrap', mounts = [], snapshotDirectory } = options;
   checkMounts(mounts);
+  checkText('snapshotDirectory', snapshotDirectory);
+  if (snapshotDirectory === '') refuse('snapshotDirectory', 'a path', snapshotDirectory);
   if (isolation === 'none' && mounts.length > 0) {
     throw new SandboxValidationError(
       "mounts need isolation: 'bubblewrap'; without isolation, everything is there",
     );
   }
-  return new EmbeddedBackend(new LocalEngine(isolation, mounts));
+  return new EmbeddedBackend(new LocalEngine({ isolation, mounts, snapshotDirectory }));
 }
 
 function checkMounts(mounts: readonly Mount[]): void {
@@ -102,29 +113,51 @@ function checkMounts(mounts: readonly Mount[]): void {
   }
 }
 
+/** Options of the backend, with every default filled in. */
+interface LocalEngineOptions {
+  readonly isolation: 'bubblewrap' | 'none';
+  readonly mounts: readonly Mount[];
+  readonly snapshotDirectory: string | undefined;
+}
+
+const nowhereToKeep =
+  'this backend has nowhere to keep snapshots: give localBackend a snapshotDirectory, or leave the volumes out';
+
 class LocalEngine implements SandboxEngine<LocalBox> {
   readonly name: string = 'local';
   readonly capabilities: Capabilities;
   readonly files: EngineFiles<LocalBox>;
-  readonly snapshots: NoSnapshots = new NoSnapshots('the local backend keeps no snapshots yet');
+  readonly snapshots: LocalSnapshots | NoSnapshots;
   readonly #mounts: readonly Mount[];
 
-  constructor(isolation: 'bubblewrap' | 'none', mounts: readonly Mount[]) {
+  constructor({ isolation, mounts, snapshotDirectory }: LocalEngineOptions) {
     this.#mounts = mounts;
     this.capabilities = {
       tty: hasTerminals(),
       signals: true,
       attach: true,
       files: true,
-      snapshots: false,
+      snapshots: snapshotDirectory !== undefined,
       backpressure: true,
       isolation: isolation === 'bubblewrap',
     };
-    this.files = shellFiles((box, request) => this.spawn(box, fromHome(box, request)));
+    const helper = (box: LocalBox, request: ExecRequest): Observable<ProcessEvent> =>
+      this.spawn(box, fromHome(box, request));
+    this.files = shellFiles(helper);
+    this.snapshots =
+      snapshotDirectory === undefined
+        ? new NoSnapshots(nowhereToKeep)
+        : new LocalSnapshots(new SnapshotStore(resolve(snapshotDirectory)), helper);
   }
 
-  open(_id: string, spec: SandboxSpec): Observable<LocalBox> {
-    return this.capabilities.isolation ? openBubblewrapBox(spec, this.#mounts) : openPlainBox(spec);
+  open(id: string, spec: SandboxSpec): Observable<LocalBox> {
+    const box$ = this.capabilities.isolation
+      ? openBubblewrapBox(spec, this.#mounts)
+      : openPlainBox(spec);
+    const { snapshots } = this;
+    return snapshots instanceof NoSnapshots
+      ? box$
+      : snapshots.restored(box$, { id, volumes: spec.volumes });
   }
 
   died({ died$ }: LocalBox): Observable<string> {

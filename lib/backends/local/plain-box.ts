@@ -7,6 +7,7 @@ import { UnsupportedError } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import { placedVolumes } from '../../sandbox/volumes.js';
 import type { LocalBox } from './box.js';
 import type { Launch, LiveRun } from './child-run.js';
 import { Keeper } from './keeper.js';
@@ -48,6 +49,8 @@ export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
     const keeper = startKeeper(`${runVariable}=${mark}/`, home);
     try {
       mkdirSync(home, { mode: 0o700 });
+      for (const { path } of placedVolumes(spec.volumes ?? [], home))
+        mkdirSync(path, { recursive: true });
     } catch (error) {
       keeper.close$.subscribe();
       throw error;
@@ -70,11 +73,13 @@ function startKeeper(mark: string, home: string): Keeper {
   return new Keeper(child, () => child.stdin?.end('told\n'));
 }
 
-function refuseWhatNeedsIsolation({ network, limits }: SandboxSpec): void {
+function refuseWhatNeedsIsolation({ network, limits, volumes = [] }: SandboxSpec): void {
   const wanted = [
     network === 'none' && "network: 'none'",
     limits?.processes !== undefined && 'limits.processes',
     limits?.homeBytes !== undefined && 'limits.homeBytes',
+    volumes.some(({ sizeBytes }) => sizeBytes !== undefined) && 'the sizeBytes of a volume',
+    volumes.some(({ mountPath }) => mountPath.startsWith('/')) && 'an absolute mountPath',
   ].filter(Boolean);
   if (wanted.length === 0) return;
   throw new UnsupportedError(

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SandboxExecutionError, type ExecutionFailure } from '../../process/errors/errors.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
+import { errnoOf, isSystemError } from './errno.js';
 
 type StartFailure = Extract<
   ExecutionFailure,
@@ -77,17 +78,4 @@ function isDirectory(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function errnoOf(cause: unknown): string {
-  return isSystemError(cause) ? cause.code : '';
-}
-
-/** Node's own errors are of another realm where this runs in a `vm` context, as under Jest. */
-function isSystemError(
-  cause: unknown,
-): cause is { readonly code: string; readonly message: string } {
-  return (
-    typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string'
-  );
 }
