@@ -27,7 +27,8 @@ const failures: readonly (readonly [RegExp, FileFailure])[] = [
   // What `mkdir -p` says of a file in the way.
   [/Not a directory|File exists/, 'not_directory'],
   [/Permission denied|Read-only file system|Operation not permitted/, 'permission_denied'],
-  [/No space left|Disk quota exceeded/, 'no_space'],
+  // What `tar` says of a file system that became full.
+  [/No space left|Disk quota exceeded|Wrote only \d+ of \d+ bytes/, 'no_space'],
 ];
 
 /** How much of what a helper says is kept: it may have something to say of each of a million files. */
@@ -49,7 +50,8 @@ export function helperOutput(
       next: (event) => {
         if (event.type === 'exit') {
           const { returncode } = event;
-          if (!succeeded({ returncode, hasOutput })) throw fileError(subject, said.trim());
+          if (!succeeded({ returncode, hasOutput }))
+            throw fileError(subject, said.trim() || `its helper ended with status ${returncode}`);
         } else if (event.type === 'stdout') {
           hasOutput = true;
           subscriber.next(event.data);
@@ -69,5 +71,5 @@ export interface HelperEnd {
 
 function fileError(subject: HelperSubject, said: string): SandboxFileError {
   const reason = failures.find(([pattern]) => pattern.test(said))?.[1] ?? 'failed';
-  return new SandboxFileError(reason, said === '' ? reason : said, subject);
+  return new SandboxFileError(reason, said, subject);
 }

@@ -10,8 +10,8 @@ export interface LocalBox {
   readonly runs: Set<LiveRun>;
   /** Where relative paths of files begin, as the sandbox's processes see it. */
   readonly home: string;
-  /** How to start this command. */
-  launch(request: ExecRequest): Launch;
+  /** How to start this command; one that restores a volume may write to directories that are closed to their owner. */
+  launch(request: ExecRequest, purpose?: 'restore'): Launch;
   /** Emits why, when the sandbox ends by itself. */
   readonly died$: Observable<string>;
   /** Ends everything and completes when nothing is left. May be asked again. */

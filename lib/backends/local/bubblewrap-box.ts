@@ -167,6 +167,7 @@ class BubblewrapBox implements LocalBox {
   readonly close$: Observable<never>;
   readonly #spec: SandboxSpec;
   readonly #user: ChildUser;
+  readonly #init: number;
   /** What enters the sandbox and gives up every privilege there. */
   readonly #enter: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
@@ -182,14 +183,15 @@ class BubblewrapBox implements LocalBox {
   ) {
     this.#spec = spec;
     this.#user = user;
-    this.#enter = enterArguments(spec, init);
+    this.#init = init;
+    this.#enter = enterArguments(spec, init, noPrivileges);
     this.#env = { ...defaultEnv, ...spec.env };
     this.#limits = limitWords({ processes: defaultProcesses, ...spec.limits });
     this.died$ = keeper.died$;
     this.close$ = keeper.close$;
   }
 
-  launch(request: ExecRequest): Launch {
+  launch(request: ExecRequest, purpose?: 'restore'): Launch {
     const mark = `${this.mark}/${newId()}`;
     const guarded = guardedEnv({
       ...terminalEnv(request),
@@ -206,7 +208,7 @@ class BubblewrapBox implements LocalBox {
       command: request.command,
     });
     const [file = '', ...args] = [
-      ...this.#enter,
+      ...(purpose === 'restore' ? enterArguments(this.#spec, this.#init, toRestore) : this.#enter),
       // In there, so that the helper outside is not of the terminal's session and gets none of its signals.
       ...terminalArguments(request.tty),
       '/bin/sh',
@@ -225,11 +227,23 @@ class BubblewrapBox implements LocalBox {
   }
 }
 
+const noPrivileges = '-all';
+
 /**
- * Enters the sandbox and gives up every privilege there. The command is a child of what enters, in the sandbox's PID
+ * `tar` takes who is root for somebody who may write anywhere, and closes directories before it has filled them. Nobody
+ * else is in the sandbox as long as its volumes are restored, and nothing of the host is its root's.
+ */
+const toRestore = '-all,+dac_override';
+
+/**
+ * Enters the sandbox and gives up every privilege there but these. The command is a child of what enters, in the sandbox's PID
  * namespace. `nsenter` would stop together with a command that is stopped, for ever, so GNU `timeout` waits in its place.
  */
-function enterArguments({ network = 'none' }: SandboxSpec, init: number): readonly string[] {
+function enterArguments(
+  { network = 'none' }: SandboxSpec,
+  init: number,
+  privileges: string,
+): readonly string[] {
   const hasSpaces = spaceOf(process.pid) !== undefined;
   const waiter = gnuTimeout();
   return [
@@ -241,7 +255,7 @@ function enterArguments({ network = 'none' }: SandboxSpec, init: number): readon
     // A namespace for each run, which its processes cannot leave: that is how all of them are found when it is ended.
     ...(hasSpaces ? [needTool('unshare', 'util-linux'), '--cgroup', '--'] : []),
     ...(waiter === undefined ? [] : [waiter, '--foreground', '0']),
-    ...[needTool('setpriv', 'util-linux'), '--bounding-set', '-all', '--inh-caps', '-all'],
+    ...[needTool('setpriv', 'util-linux'), '--bounding-set', privileges, '--inh-caps', '-all'],
     ...['--no-new-privs', '--'],
   ];
 }

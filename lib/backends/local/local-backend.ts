@@ -37,7 +37,7 @@ import { NoSnapshots } from '../../sandbox/no-snapshots.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { shellFiles } from '../../sandbox/shell-files.js';
 import type { LocalBox } from './box.js';
-import { LocalSnapshots } from './local-snapshots.js';
+import { LocalSnapshots, type Spawn } from './local-snapshots.js';
 import { SnapshotStore } from './snapshot-store.js';
 import type { Mount } from './bubblewrap-arguments.js';
 import { openBubblewrapBox } from './bubblewrap-box.js';
@@ -141,9 +141,9 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       backpressure: true,
       isolation: isolation === 'bubblewrap',
     };
-    const helper = (box: LocalBox, request: ExecRequest): Observable<ProcessEvent> =>
-      this.spawn(box, fromHome(box, request));
-    this.files = shellFiles(helper);
+    const helper: Spawn = (box, request, purpose) =>
+      this.spawn(box, fromHome(box, request), purpose);
+    this.files = shellFiles((box, request) => helper(box, request));
     this.snapshots =
       snapshotDirectory === undefined
         ? new NoSnapshots(nowhereToKeep)
@@ -172,8 +172,8 @@ class LocalEngine implements SandboxEngine<LocalBox> {
     );
   }
 
-  spawn(box: LocalBox, request: ExecRequest): Observable<ProcessEvent> {
-    return runChild(request, () => box.launch(request), box.runs);
+  spawn(box: LocalBox, request: ExecRequest, purpose?: 'restore'): Observable<ProcessEvent> {
+    return runChild(request, () => box.launch(request, purpose), box.runs);
   }
 
   signal({ runs }: LocalBox, { runId, signal }: SignalRequest): Observable<never> {

@@ -9,6 +9,7 @@ import {
   takeUntil,
   throwError,
 } from 'rxjs';
+import { SandboxFileError } from '../../process/errors/errors.js';
 import { newId } from '../../process/new-id.js';
 import type { ProcessEvent } from '../../process/process-event.js';
 import type { ExecRequest, SnapshotFilter, SnapshotInfo } from '../../sandbox/backend.js';
@@ -30,7 +31,11 @@ const packing = [
 const unpacking = ['--extract', '--file=-', '--preserve-permissions', '--no-same-owner'];
 
 /** Runs a command of ours in a sandbox. */
-type Spawn = (box: LocalBox, request: ExecRequest) => Observable<ProcessEvent>;
+export type Spawn = (
+  box: LocalBox,
+  request: ExecRequest,
+  purpose?: 'restore',
+) => Observable<ProcessEvent>;
 
 /**
  * Snapshots of volumes as tar archives. They are packed and unpacked in the sandboxes alone: what is in them comes from
@@ -87,25 +92,23 @@ export class LocalSnapshots implements EngineSnapshots<LocalBox> {
     return defer(() => {
       const failure: Subject<never> = new Subject();
       const stdin$ = this.#store.read(snapshotId).pipe(failInto(failure));
-      return this.#tar(box, { ...{ sandboxId, path, stdin$ }, words: unpacking }).pipe(
+      const request: TarRequest = { sandboxId, path, stdin$, purpose: 'restore', words: unpacking };
+      return this.#tar(box, request).pipe(
         helperOutput({ sandboxId, snapshotId, path }),
         ignoreElements(),
+        catchError((error: unknown) => throwError(() => explained(error, snapshotId))),
         takeUntil(failure),
       );
     });
   }
 
-  #tar(box: LocalBox, { path, words, ...request }: TarRequest): Observable<ProcessEvent> {
+  #tar(box: LocalBox, { path, words, purpose, ...request }: TarRequest): Observable<ProcessEvent> {
     return defer(() => {
       needTool('tar', 'tar');
-      return this.#spawn(box, {
-        ...helperRun,
-        ...request,
-        // The sandbox may have options of its own for it.
-        env: { ...helperRun.env, TAR_OPTIONS: '' },
-        id: newId(),
-        command: ['tar', `--directory=${absolutePath(box.home, path)}`, ...words],
-      });
+      // The sandbox may have options of its own for it.
+      const env = { ...helperRun.env, TAR_OPTIONS: '' };
+      const command = ['tar', `--directory=${absolutePath(box.home, path)}`, ...words];
+      return this.#spawn(box, { ...helperRun, ...request, env, id: newId(), command }, purpose);
     });
   }
 }
@@ -122,6 +125,7 @@ interface TarRequest
   extends Pick<ExecRequest, 'sandboxId'>, Partial<Pick<ExecRequest, 'stdin$' | 'paused$'>> {
   readonly path: string;
   readonly words: readonly string[];
+  readonly purpose?: 'restore';
 }
 
 /**
@@ -132,6 +136,15 @@ interface TarRequest
  */
 function isPacked({ returncode, hasOutput }: HelperEnd): boolean {
   return returncode === 0 || (returncode === 1 && hasOutput);
+}
+
+/** Why a snapshot was not restored; `tar` says only how much it wrote where a volume became full. */
+function explained(error: unknown, snapshotId: string): unknown {
+  if (!(error instanceof SandboxFileError) || error.reason !== 'no_space') return error;
+  const { path, sandboxId } = error;
+  const message = `there is no space for snapshot ${snapshotId}: give the volume more sizeBytes`;
+  const details = { path, snapshotId, cause: error, ...(sandboxId !== undefined && { sandboxId }) };
+  return new SandboxFileError('no_space', message, details);
 }
 
 /** Emits a new sandbox when this is done with it; where that fails, or nobody waits for it any more, it is ended. */

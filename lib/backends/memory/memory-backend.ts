@@ -69,7 +69,8 @@ export class MemoryBackend extends EmbeddedBackend<MemoryBox> {
  * A backend that runs scripted programs on an injectable scheduler, for tests of what is built on sandboxes: runs are
  * cold, are killed by unsubscribing, can be paused, written to and attached to, and are recorded.
  *
- * Limits and networks of a sandbox have no meaning here and are accepted.
+ * Limits and networks of a sandbox, and sizes of its volumes, have no meaning here and are accepted. Snapshots last as
+ * long as the backend.
  *
  * ```text
  * programs: { build: [out('a'), delay(2), out('b'), exit(0)] }

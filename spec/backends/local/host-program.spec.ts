@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { openSync } from 'node:fs';
+import { existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SandboxClient } from 'sandbox-rx';
+import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
 import { bundledHostProgram, HostProgram } from './host-program.js';
@@ -50,6 +53,21 @@ function endOfProgram(isolation: 'bubblewrap' | 'none'): void {
     };
     for (let rounds = 0; rounds < 25; rounds++) await Promise.all([round(), round()]);
   }, 600_000);
+
+  it('by SIGKILL while a snapshot is taken leaves none that looks whole', async () => {
+    const host = start(['snapshot', isolation]);
+    const snapshotDirectory = join(host.directory, 'snapshots');
+    const files = (): string[] =>
+      existsSync(snapshotDirectory) ? readdirSync(snapshotDirectory) : [];
+    const isWritten = (file: string): boolean => statSync(join(snapshotDirectory, file)).size > 0;
+    await eventually('it is being taken', () => files().some(isWritten));
+    host.child.kill('SIGKILL');
+    await host.ended();
+    expect(files()).toEqual([expect.stringMatching(/\.part$/)]);
+    const { snapshots } = new SandboxClient(localBackend({ isolation, snapshotDirectory }));
+    expect(await snapshots.list()).toEqual([]);
+    expect(files()).toEqual([]);
+  });
 
   it('comes by itself where delete() was forgotten, and leaves nothing', async () => {
     const host = start(['forget', isolation]);
