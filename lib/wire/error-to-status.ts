@@ -2,13 +2,14 @@ import {
   OutputLimitError,
   SandboxExecutionError,
   SandboxFileError,
+  SandboxNotFoundError,
   SandboxTimeoutError,
   TimeoutError,
   UnsupportedError,
 } from '../process/errors/errors.js';
 import { SandboxError, type RemoteDetails } from '../process/errors/sandbox-error.js';
 import { GrpcCode, type CallStatus } from './grpc-code.js';
-import { errorDomain, statusOfCode, statusOfFile } from './reasons.js';
+import { errorDomain, Reason, statusOfCode, statusOfFile } from './reasons.js';
 import { writeDetails } from './status-details.js';
 
 /**
@@ -22,8 +23,7 @@ export function errorToStatus(error: unknown): CallStatus & { readonly details: 
     return { ...status, details };
   }
   const remote: Partial<RemoteDetails> = error.remote ?? {};
-  const [code, reason] =
-    error instanceof SandboxFileError ? statusOfFile[error.reason] : statusOfCode[error.code];
+  const [code, reason] = statusOf(error);
   // What came in a stream whose call succeeded has the code OK, which would say that all is well.
   const told = remote.grpcCode === GrpcCode.OK ? undefined : remote.grpcCode;
   const status = { code: told ?? code, message: messageOf(error) };
@@ -36,6 +36,17 @@ export function errorToStatus(error: unknown): CallStatus & { readonly details: 
     ...(retryDelayMs !== undefined && { retryDelayMs }),
   });
   return { ...status, details };
+}
+
+function statusOf(error: SandboxError): readonly [code: number, reason: string] {
+  if (error instanceof SandboxFileError) return statusOfFile[error.reason];
+  const [code, reason] = statusOfCode[error.code];
+  // By these CoreWeave's clients know that it is a snapshot which is not there, and a server that takes none.
+  if (error instanceof SandboxNotFoundError && error.snapshotId !== undefined) {
+    return [code, Reason.snapshotNotFound];
+  }
+  const isSnapshots = error instanceof UnsupportedError && error.capability === 'snapshots';
+  return [code, isSnapshots ? Reason.snapshotsNotSupported : reason];
 }
 
 /**
@@ -65,8 +76,9 @@ function cut(text: string, length: number): string {
 /** What makes an error of its kind, as words; `filepath` is coreweave.sandbox.v1's own. */
 function knownOf(error: SandboxError): Record<string, string> {
   const known: Record<string, string> = { sandboxrx_code: error.code };
-  if (error.sandboxId !== undefined) known['sandbox_id'] = error.sandboxId;
-  if (error.runId !== undefined) known['run_id'] = error.runId;
+  const { sandboxId, runId, snapshotId } = error;
+  const ids = { sandbox_id: sandboxId, run_id: runId, snapshot_id: snapshotId };
+  for (const [name, id] of Object.entries(ids)) if (id !== undefined) known[name] = id;
   if (error.retryable) known['retryable'] = 'true';
   if (error instanceof SandboxFileError) {
     known['filepath'] = error.path;

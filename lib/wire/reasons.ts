@@ -21,6 +21,7 @@ export const Reason = {
   invalidRequest: 'CWSANDBOX_INVALID_REQUEST',
   notImplemented: 'CWSANDBOX_NOT_IMPLEMENTED',
   snapshotNotFound: 'CWSANDBOX_FSS_NOT_FOUND',
+  snapshotNotReady: 'CWSANDBOX_FSS_NOT_READY',
   snapshotsNotSupported: 'CWSANDBOX_FSS_NOT_SUPPORTED',
 } as const;
 

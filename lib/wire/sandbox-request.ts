@@ -6,6 +6,7 @@ import {
   SandboxSpec as SandboxSpecMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { SandboxOptions } from './generated/sandboxrx/v1/sandboxrx.js';
+import { volumeMessagesOf, volumesOf } from './volumes.js';
 
 /** The name of the one container that a sandbox of ours has. */
 const mainContainer = 'main';
@@ -44,18 +45,19 @@ export function sandboxRequestOf(
 function specMessageOf(spec: SandboxSpec, image: string): SandboxSpecMessage {
   const { env = {}, cwd = '', tags = [], lifetimeMs = 0, limits: { memoryBytes } = {} } = spec;
   const [command = '', ...args] = spec.command ?? keepAlive;
+  const { volumes, volumeMounts } = volumeMessagesOf(spec);
   return SandboxSpecMessage.fromPartial({
     containers: [
       Container.fromPartial({
         ...{ name: mainContainer, image, command, args },
         environmentVariables: { ...env },
-        workingDir: cwd,
+        ...{ workingDir: cwd, volumeMounts },
         ...(memoryBytes !== undefined && {
           resourceRequirements: { limits: { memory: String(memoryBytes) } },
         }),
       }),
     ],
-    primaryContainer: mainContainer,
+    ...{ primaryContainer: mainContainer, volumes },
     tags: [...tags],
     maxLifetimeSeconds: Math.ceil(lifetimeMs / 1000),
     network: networkOf(spec),
@@ -82,11 +84,16 @@ function optionsOf({ id = '', lifetimeMs = 0, limits = {}, command }: SandboxSpe
   };
 }
 
-/** The spec that a request asks for, as a backend takes it. Its fields are still to be checked. */
+/**
+ * The spec that a request asks for, as a backend takes it. Its fields are still to be checked.
+ *
+ * @throws SandboxValidationError or UnsupportedError for volumes that cannot be had
+ */
 export function specOf(
-  { containers, tags, maxLifetimeSeconds, network }: SandboxSpecMessage,
+  message: SandboxSpecMessage,
   options: SandboxOptions = SandboxOptions.create(),
 ): SandboxSpec {
+  const { containers, tags, maxLifetimeSeconds, network } = message;
   const container = containers[0] ?? Container.create();
   const { command, args, environmentVariables: env, workingDir: cwd } = container;
   const { sandboxId: id, lifetimeMs, noMainCommand } = options;
@@ -100,6 +107,7 @@ export function specOf(
     ...(cwd !== '' && { cwd }),
     ...(wantedMs > 0 && { lifetimeMs: wantedMs }),
     ...networkSpecOf(network),
+    ...volumesOf(message),
     ...limitsOf(options),
   };
 }

@@ -33,6 +33,7 @@ import { readDetails } from './status-details.js';
 export interface CallSubject {
   readonly sandboxId?: string;
   readonly runId?: string;
+  readonly snapshotId?: string;
   /** The file, where the call was about one. */
   readonly path?: string;
 }
@@ -71,10 +72,15 @@ interface Said {
 function idsOf(
   subject: CallSubject,
   { metadata = {} }: RemoteDetails,
-): Pick<SandboxErrorDetails, 'sandboxId' | 'runId'> {
+): Pick<SandboxErrorDetails, 'sandboxId' | 'runId' | 'snapshotId'> {
   const sandboxId = subject.sandboxId ?? metadata['sandbox_id'];
   const runId = subject.runId ?? metadata['run_id'];
-  return { ...(sandboxId !== undefined && { sandboxId }), ...(runId !== undefined && { runId }) };
+  const snapshotId = subject.snapshotId ?? metadata['snapshot_id'];
+  return {
+    ...(sandboxId !== undefined && { sandboxId }),
+    ...(runId !== undefined && { runId }),
+    ...(snapshotId !== undefined && { snapshotId }),
+  };
 }
 
 const retryableCodes: ReadonlySet<number> = new Set([
