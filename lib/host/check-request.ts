@@ -3,10 +3,7 @@ import type {
   EgressRule,
   NetworkOptions,
   SandboxSpec,
-  SandboxVolume,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { GrpcCode } from '../wire/grpc-code.js';
-import { Reason } from '../wire/reasons.js';
 
 /** 30 days. */
 const maxLifetimeSeconds = 2_592_000;
@@ -17,7 +14,7 @@ const maxLifetimeSeconds = 2_592_000;
  * @throws SandboxValidationError or UnsupportedError
  */
 export function checkSpecMessage(spec: SandboxSpec): void {
-  const { containers, initContainers, maxLifetimeSeconds: lifetime, volumes, network } = spec;
+  const { containers, initContainers, maxLifetimeSeconds: lifetime, network } = spec;
   const [container] = containers;
   if (container === undefined) {
     throw new SandboxValidationError('sandbox.spec.containers: give at least one');
@@ -33,21 +30,7 @@ export function checkSpecMessage(spec: SandboxSpec): void {
   if (container.secretStores.length > 0) {
     throw new UnsupportedError('secrets', 'this host has no secret stores');
   }
-  if (volumes.length > 0) throw volumeRefusal(volumes);
   if (network !== undefined) checkNetwork(network);
-}
-
-/** Snapshots have a reason of their own, by which CoreWeave's clients know that a server takes none. */
-export function noSnapshots(): UnsupportedError {
-  const remote = { grpcCode: GrpcCode.UNIMPLEMENTED, reason: Reason.snapshotsNotSupported };
-  return new UnsupportedError('snapshots', 'this host takes no snapshots', { remote });
-}
-
-function volumeRefusal(volumes: readonly SandboxVolume[]): UnsupportedError {
-  const isRestored = volumes.some(
-    ({ source }) => source?.$case === 'scratch' && source.value.restoreFromSnapshotId !== '',
-  );
-  return isRestored ? noSnapshots() : new UnsupportedError('volumes', 'this host has no volumes');
 }
 
 function checkNetwork({ egress, denyEgress }: NetworkOptions): void {

@@ -1,50 +1,54 @@
+import type { AsyncSubject } from 'rxjs';
 import { SandboxValidationError } from '../process/errors/errors.js';
-import { CreateSandboxRequest } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import type { HostSandbox } from './host-sandbox.js';
+import type { Codec } from '../wire/codec.js';
 
-/** A creation that may be asked for again. */
-interface Creation {
-  readonly request: Uint8Array;
-  readonly sandbox: HostSandbox;
+/** What a request made. */
+interface Made<Request> {
+  readonly request: Request;
+  /** The name of the token of whoever asked, where the host wants tokens. */
+  readonly owner: string | undefined;
+  /** Completes when it can no longer be asked for. */
+  readonly forgotten: AsyncSubject<void>;
 }
 
-/** The creations that had a request id: asked for again, they give the same sandbox. */
-export class Creations {
-  readonly #byRequestId: Map<string, Creation> = new Map();
+/** What requests with an id made: asked for again, they give the same. */
+export class Creations<Request extends { readonly requestId: string }, T extends Made<Request>> {
+  readonly #codec: Codec<Request>;
+  readonly #byRequestId: Map<string, { readonly bytes: Uint8Array; readonly made: T }> = new Map();
 
-  /** @throws SandboxValidationError where the id was another request's */
-  once(
-    request: CreateSandboxRequest,
-    caller: string | undefined,
-    create: () => HostSandbox,
-  ): HostSandbox {
-    if (request.requestId === '') return create();
-    const bytes = CreateSandboxRequest.encode(request).finish();
-    const before = this.#byRequestId.get(keyOf(request, caller));
-    if (before !== undefined) {
-      if (isSame(before.request, bytes)) return before.sandbox;
-      throw new SandboxValidationError('request_id: it was that of another request');
-    }
-    const sandbox = create();
-    this.remember(sandbox);
-    return sandbox;
+  constructor(codec: Codec<Request>) {
+    this.#codec = codec;
   }
 
-  /** Until the sandbox is forgotten. */
-  remember(sandbox: HostSandbox): void {
-    const { request, owner } = sandbox;
+  /** @throws SandboxValidationError where the id was another request's */
+  once(request: Request, caller: string | undefined, make: () => T): T {
+    const { requestId } = request;
+    if (requestId === '') return make();
+    const before = this.#byRequestId.get(keyOf(requestId, caller));
+    if (before !== undefined) {
+      if (isSame(before.bytes, this.#codec.encode(request).finish())) return before.made;
+      throw new SandboxValidationError('request_id: it was that of another request');
+    }
+    const made = make();
+    this.remember(made);
+    return made;
+  }
+
+  /** Until it is forgotten. */
+  remember(made: T): void {
+    const { request, owner, forgotten } = made;
     if (request.requestId === '') return;
-    const key = keyOf(request, owner);
-    this.#byRequestId.set(key, { request: CreateSandboxRequest.encode(request).finish(), sandbox });
+    const key = keyOf(request.requestId, owner);
+    this.#byRequestId.set(key, { bytes: this.#codec.encode(request).finish(), made });
     const forget = (): void => {
       this.#byRequestId.delete(key);
     };
-    sandbox.forgotten.subscribe({ error: forget, complete: forget });
+    forgotten.subscribe({ error: forget, complete: forget });
   }
 }
 
 /** Callers know nothing of each other's ids. */
-function keyOf({ requestId }: CreateSandboxRequest, caller: string | undefined): string {
+function keyOf(requestId: string, caller: string | undefined): string {
   return `${caller ?? ''}/${requestId}`;
 }
 

@@ -1,6 +1,7 @@
 import type { AsyncSubject, Subscription } from 'rxjs';
 import type { CreateSandboxRequest } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { SandboxRecord } from './sandbox-record.js';
+import type { Ending } from './snapshots/endings.js';
 
 /** A sandbox of the host: its record, and its life on the backend. */
 export interface HostSandbox {
@@ -10,6 +11,8 @@ export interface HostSandbox {
   readonly request: CreateSandboxRequest;
   /** Its id on the backend, once it is there. */
   backendId: string | undefined;
+  /** What ends it, where that takes snapshots. */
+  ending: Ending | undefined;
   /** Completes when it runs; errors when it could not be made. */
   readonly ready: AsyncSubject<void>;
   /** Completes when nothing of it is left but its record. */

@@ -21,6 +21,9 @@ import { logSandbox } from './sandbox-log.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
 import { servedMethods } from './served-methods.js';
+import { Endings } from './snapshots/endings.js';
+import { SnapshotService } from './snapshots/snapshot-service.js';
+import { Snapshots } from './snapshots/snapshots.js';
 import { Journal } from './store/journal.js';
 import { levelStore, memoryStore, type Store } from './store/store.js';
 import { TemplateService } from './template-service.js';
@@ -54,6 +57,8 @@ export class Host {
   readonly #store: Store;
   readonly #journal: Journal;
   readonly #service: SandboxService;
+  readonly #snapshots: Snapshots;
+  readonly #snapshotService: SnapshotService;
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #health: Health;
@@ -80,9 +85,15 @@ export class Host {
     this.#calls = new Calls({ tokens: new Tokens(tokens), limits });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
-    this.#service = new SandboxService(this.#sandboxes, this.#journal);
+    this.#snapshots = new Snapshots(backend, this.#store.snapshots);
+    const parts = {
+      ...{ sandboxes: this.#sandboxes, journal: this.#journal, snapshots: this.#snapshots },
+    };
+    this.#service = new SandboxService({ ...parts, endings: new Endings(parts) });
+    this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
       ...{ sandboxes: this.#sandboxes, streamLimits, service: this.#service },
+      snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
     });
     const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
@@ -165,6 +176,7 @@ export class Host {
       this.#server.forceShutdown();
       this.#connections.close();
       this.#metrics.close();
+      this.#snapshots.close();
       return concat(this.#sandboxes.close(), this.#written());
     }).pipe(tap({ complete: () => this.#logger.info({}, 'closed') }));
   }
@@ -195,8 +207,8 @@ export class Host {
   #restored(): Observable<never> {
     const restoring = async (): Promise<void> => {
       await this.#store.open();
-      const stored = await this.#store.sandboxes.all();
-      this.#service.restore(stored.toSorted((a, b) => Number(a.number - b.number)));
+      this.#service.restore(inOrder(await this.#store.sandboxes.all()));
+      this.#snapshotService.restore(inOrder(await this.#store.snapshots.all()));
     };
     return from(restoring()).pipe(ignoreElements());
   }
@@ -204,11 +216,16 @@ export class Host {
   /** Emits nothing; completes when all is written down. */
   #written(): Observable<never> {
     const writing = async (): Promise<void> => {
-      await this.#journal.settled();
+      await Promise.all([this.#journal.settled(), this.#snapshots.settled()]);
       await this.#store.close();
     };
     return defer(writing).pipe(ignoreElements());
   }
+}
+
+/** Oldest first. */
+function inOrder<T extends { readonly number: bigint }>(stored: readonly T[]): readonly T[] {
+  return stored.toSorted((a, b) => Number(a.number - b.number));
 }
 
 function ignore(): void {

@@ -1,10 +1,19 @@
-import { concat, EMPTY, from, race, timer, type Observable } from 'rxjs';
+import { concat, EMPTY, from, ignoreElements, timer, type Observable } from 'rxjs';
 import { messageOf } from '../process/errors/message-of.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
 import { plainRun } from '../sandbox/plain-run.js';
 import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
 import type { FileMount } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { HostSandbox } from './host-sandbox.js';
+import { within } from './within.js';
+
+/** How a sandbox is ended. */
+export interface SandboxEnd {
+  /** What its main command is given to end itself, in milliseconds. */
+  readonly graceMs: number;
+  /** What is done after that, while its files are still there. */
+  readonly last$?: Observable<never>;
+}
 
 /** The lives of sandboxes on the backend: how each is brought up, goes on and ends. */
 export class SandboxLives {
@@ -37,24 +46,17 @@ export class SandboxLives {
   }
 
   /** Ends a sandbox; the main command first, where it is given time. Completes when nothing is left. */
-  end(sandbox: HostSandbox, graceMs: number): Observable<void> {
+  end(sandbox: HostSandbox, { graceMs, last$ = EMPTY }: SandboxEnd): Observable<void> {
     const { record, mainOver } = sandbox;
     const before = record.phase;
     record.ending('stopped', 'it was stopped');
     // Its main command is no longer started.
     if (before === 'creating') mainOver.complete();
     if (before === 'creating' || before === 'running') {
-      if (graceMs > 0 && this.#backend.capabilities.signals) {
-        this.#askToEnd(sandbox);
-        race(timer(graceMs), concat(mainOver, timer(0))).subscribe({
-          next: () => {
-            this.#close(sandbox);
-          },
-          error: ignore,
-        });
-      } else {
+      const close = (): void => {
         this.#close(sandbox);
-      }
+      };
+      concat(this.#drained(sandbox, graceMs), last$).subscribe({ error: close, complete: close });
     }
     return sandbox.gone;
   }
@@ -66,10 +68,13 @@ export class SandboxLives {
     this.#close(sandbox);
   }
 
-  #askToEnd({ backendId = '', record }: HostSandbox): void {
+  /** Asks the main command to end; completes when it is over, or its time is. */
+  #drained({ backendId = '', record, mainOver }: HostSandbox, graceMs: number): Observable<never> {
+    if (graceMs === 0 || !this.#backend.capabilities.signals) return EMPTY;
     this.#backend
       .signal({ sandboxId: backendId, runId: record.mainRunId, signal: 'SIGTERM' })
       .subscribe({ error: ignore });
+    return within(graceMs, concat(mainOver, timer(0)).pipe(ignoreElements()));
   }
 
   #failed(sandbox: HostSandbox, error: unknown): void {

@@ -3,10 +3,10 @@ import { SandboxValidationError, UnsupportedError } from '../process/errors/erro
 import { checkSpec } from '../sandbox/sandbox-spec.js';
 import { Extension } from '../wire/extension.js';
 import {
+  CreateSandboxRequest,
   DeleteSandboxResponse,
   SandboxSpec as SandboxSpecMessage,
   State,
-  type CreateSandboxRequest,
   type DeleteSandboxRequest,
   type ListSandboxesRequest,
   type ListSandboxesResponse,
@@ -19,25 +19,41 @@ import { SandboxOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { specOf } from '../wire/sandbox-request.js';
 import { isTerminal } from '../wire/sandbox-state.js';
 import type { CallContext } from './call.js';
-import { checkSpecMessage, noSnapshots } from './check-request.js';
+import { checkSpecMessage } from './check-request.js';
 import { Creations } from './creations.js';
 import { pageOf } from './pages.js';
 import { runner } from './runner.js';
 import type { HostSandbox } from './host-sandbox.js';
 import type { Sandboxes } from './sandboxes.js';
+import type { Endings } from './snapshots/endings.js';
+import type { Snapshots } from './snapshots/snapshots.js';
 import type { Journal } from './store/journal.js';
 
 const maxGraceSeconds = 300;
 
-/** The unary calls of SandboxService. */
+/** What the service is made of. */
+export interface SandboxParts {
+  readonly sandboxes: Sandboxes;
+  readonly journal: Journal;
+  readonly snapshots: Snapshots;
+  readonly endings: Endings;
+}
+
+/** The unary calls of SandboxService about sandboxes. */
 export class SandboxService {
   readonly #sandboxes: Sandboxes;
   readonly #journal: Journal;
-  readonly #creations = new Creations();
+  readonly #snapshots: Snapshots;
+  readonly #endings: Endings;
+  readonly #creations: Creations<CreateSandboxRequest, HostSandbox> = new Creations(
+    CreateSandboxRequest,
+  );
 
-  constructor(sandboxes: Sandboxes, journal: Journal) {
+  constructor({ sandboxes, journal, snapshots, endings }: SandboxParts) {
     this.#sandboxes = sandboxes;
     this.#journal = journal;
+    this.#snapshots = snapshots;
+    this.#endings = endings;
   }
 
   /** Takes over what a host before this one had. */
@@ -45,6 +61,7 @@ export class SandboxService {
     for (const one of stored) {
       const sandbox = this.#sandboxes.restore(one);
       this.#creations.remember(sandbox);
+      if (one.ending !== undefined) this.#endings.restore(sandbox, one.ending);
       this.#journal.follow(sandbox);
     }
   }
@@ -75,27 +92,32 @@ export class SandboxService {
 
   delete(
     request: DeleteSandboxRequest,
-    { metadata }: CallContext,
+    { metadata, caller }: CallContext,
   ): Observable<DeleteSandboxResponse> {
     return defer(() => {
-      const { sandboxId, allowMissing, gracePeriodSeconds, snapshotVolumes } = request;
+      const { sandboxId, allowMissing, gracePeriodSeconds } = request;
       if (gracePeriodSeconds < 0)
         throw new SandboxValidationError('grace_period_seconds: negative');
-      if (snapshotVolumes.length > 0) throw noSnapshots();
       if (allowMissing && !this.#sandboxes.has(sandboxId))
         return of(DeleteSandboxResponse.create());
       const sandbox = this.#sandboxes.get(sandboxId);
-      const graceMs = Math.min(gracePeriodSeconds, maxGraceSeconds) * 1000;
-      const gone$ = this.#sandboxes.end(sandbox, graceMs);
+      const fileSystemSnapshotIds = this.#ended(sandbox, request, caller);
       const answer$ = defer(() =>
-        of(DeleteSandboxResponse.fromPartial({ sandbox: this.#message(sandbox) })),
+        of(
+          DeleteSandboxResponse.fromPartial({
+            sandbox: this.#message(sandbox),
+            fileSystemSnapshotIds,
+          }),
+        ),
       );
-      if (metadata[Extension.settle] === undefined) return answer$;
+      if (metadata[Extension.settle] === undefined) {
+        return concat(this.#endings.written(sandbox, fileSystemSnapshotIds), answer$);
+      }
       const forgotten$ = defer(() => {
         this.#sandboxes.remove(sandbox);
         return answer$;
       });
-      return concat(gone$.pipe(ignoreElements()), forgotten$);
+      return concat(sandbox.gone.pipe(ignoreElements()), forgotten$);
     });
   }
 
@@ -111,7 +133,7 @@ export class SandboxService {
         ({ record }) =>
           record.phase !== 'over' && tags.every((tag) => record.spec.tags.includes(tag)),
       );
-      if (!dryRun) for (const sandbox of active) void this.#sandboxes.end(sandbox, 0);
+      if (!dryRun) for (const sandbox of active) void this.#sandboxes.end(sandbox, { graceMs: 0 });
       return of({
         purgeCount: active.length,
         failedSandboxIds: [],
@@ -120,13 +142,23 @@ export class SandboxService {
     });
   }
 
+  /** Begins to end a sandbox; gives the ids of the snapshots that it leaves. */
+  #ended(sandbox: HostSandbox, request: DeleteSandboxRequest, owner: string | undefined): string[] {
+    const graceMs = Math.min(request.gracePeriodSeconds, maxGraceSeconds) * 1000;
+    if (request.snapshotVolumes.length === 0) {
+      void this.#sandboxes.end(sandbox, { graceMs });
+      return [];
+    }
+    return [...this.#endings.begin(request, { owner, graceMs }).snapshotIds];
+  }
+
   #created(request: CreateSandboxRequest, { metadata, caller }: CallContext): HostSandbox {
     const message = request.sandbox?.spec ?? SandboxSpecMessage.create();
     checkSpecMessage(message);
     const bytes = metadata[Extension.sandbox];
     const options =
       bytes instanceof Uint8Array ? SandboxOptions.decode(bytes) : SandboxOptions.create();
-    const spec = specOf(message, options);
+    const spec = this.#snapshots.restoring(specOf(message, options));
     checkSpec(spec);
     const files = message.containers[0]?.files ?? [];
     return this.#sandboxes.create({ id: options.sandboxId, request, spec, files, owner: caller });

@@ -19,7 +19,7 @@ import {
 import type { StoredSandbox } from '../wire/generated/sandboxrx/store/v1/store.js';
 import { checkRoom, type Count, type HostLimits } from './limits.js';
 import type { HostSandbox } from './host-sandbox.js';
-import { SandboxLives } from './sandbox-lives.js';
+import { SandboxLives, type SandboxEnd } from './sandbox-lives.js';
 import { SandboxRecord } from './sandbox-record.js';
 
 /** How a host keeps its sandboxes. */
@@ -133,9 +133,9 @@ export class Sandboxes {
     return sandbox;
   }
 
-  /** Ends a sandbox; the main command first, where it is given time. Completes when nothing is left. */
-  end(sandbox: HostSandbox, graceMs: number): Observable<void> {
-    return this.#lives.end(sandbox, graceMs);
+  /** Ends a sandbox, as it is to be ended. Completes when nothing is left. */
+  end(sandbox: HostSandbox, how: SandboxEnd): Observable<void> {
+    return this.#lives.end(sandbox, how);
   }
 
   /** Forgets an ended sandbox. */
@@ -147,7 +147,9 @@ export class Sandboxes {
   /** Ends all sandboxes; completes when nothing is left. */
   close(): Observable<never> {
     this.#waiting.unsubscribe();
-    return concat(...this.all.map((sandbox) => this.end(sandbox, 0))).pipe(ignoreElements());
+    return concat(...this.all.map((sandbox) => this.end(sandbox, { graceMs: 0 }))).pipe(
+      ignoreElements(),
+    );
   }
 
   #sandboxOf(
@@ -166,7 +168,7 @@ export class Sandboxes {
     const { logBytes } = this.#config;
     return {
       ...{ record: new SandboxRecord(id, { number, asked, logBytes }), owner, request },
-      ...{ backendId: undefined, life: new Subscription() },
+      ...{ backendId: undefined, ending: undefined, life: new Subscription() },
       ...{ ready: new AsyncSubject(), gone: new AsyncSubject() },
       ...{ mainOver: new AsyncSubject(), forgotten: new AsyncSubject() },
     };

@@ -1,4 +1,4 @@
-import { concat, defer, ignoreElements, mergeMap, of, throwError } from 'rxjs';
+import { concat, defer, ignoreElements, mergeMap, of } from 'rxjs';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { DiscoveryServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
 import { SandboxTemplateServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
@@ -7,7 +7,6 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
-import { noSnapshots } from './check-request.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
 import { ExecStream, type ExecStreams } from './exec-stream.js';
@@ -16,6 +15,7 @@ import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
 import type { SandboxService } from './sandbox-service.js';
+import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
 
 /** Every call that a host answers. */
@@ -25,10 +25,12 @@ export function servedMethods(
     sandboxes,
     streamLimits,
     service,
+    snapshots,
     templates,
   }: Pick<ExecStreams, 'sandboxes'> & {
     readonly streamLimits: Pick<ExecStreams, 'maxStdinBytes' | 'maxFrameBytes'>;
     readonly service: SandboxService;
+    readonly snapshots: SnapshotService;
     readonly templates: TemplateService;
   },
 ): readonly ServedMethod[] {
@@ -37,6 +39,7 @@ export function servedMethods(
   const files = new FileService(backend, sandboxes);
   return [
     ...sandboxMethods(service, templates),
+    ...snapshotMethods(snapshots),
     ...templateMethods(templates),
     ...execMethods(new ExecService(backend, sandboxes), streams),
     ...readAndWriteMethods(files),
@@ -52,8 +55,6 @@ function sandboxMethods(
 ): readonly ServedMethod[] {
   const definition = SandboxServiceDefinition;
   const { methods } = definition;
-  const lacking = (method: (typeof methods)[LackingMethod], why: () => Error): ServedMethod =>
-    unary<unknown, unknown>(definition, method, () => throwError(() => why()));
   return [
     unary(definition, methods.createSandbox, (request, context) =>
       service.create(request, context),
@@ -67,10 +68,21 @@ function sandboxMethods(
     unary(definition, methods.createSandboxFromTemplate, (request, context) =>
       templates.resolve(request).pipe(mergeMap((resolved) => service.create(resolved, context))),
     ),
-    lacking(methods.createFileSystemSnapshot, noSnapshots),
-    lacking(methods.getFileSystemSnapshot, noSnapshots),
-    lacking(methods.listFileSystemSnapshots, noSnapshots),
-    lacking(methods.deleteFileSystemSnapshot, noSnapshots),
+  ];
+}
+
+function snapshotMethods(service: SnapshotService): readonly ServedMethod[] {
+  const definition = SandboxServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.createFileSystemSnapshot, (request, context) =>
+      service.create(request, context),
+    ),
+    unary(definition, methods.getFileSystemSnapshot, (request, context) =>
+      service.get(request, context),
+    ),
+    unary(definition, methods.listFileSystemSnapshots, (request) => service.list(request)),
+    unary(definition, methods.deleteFileSystemSnapshot, (request) => service.delete(request)),
   ];
 }
 
@@ -94,13 +106,6 @@ function readAndWriteMethods(service: FileService): readonly ServedMethod[] {
     unary(definition, methods.writeFile, (request) => service.write(request)),
   ];
 }
-
-/** What this host does not have yet. */
-type LackingMethod =
-  | 'createFileSystemSnapshot'
-  | 'getFileSystemSnapshot'
-  | 'listFileSystemSnapshots'
-  | 'deleteFileSystemSnapshot';
 
 function templateMethods(service: TemplateService): readonly ServedMethod[] {
   const definition = SandboxTemplateServiceDefinition;

@@ -18,6 +18,8 @@ export const Extension = {
   end: 'sandboxrx-end-bin',
   /** Request metadata of Create- and DeleteSandbox: to answer when it is done; after a deletion no record is left. */
   settle: 'sandboxrx-settle',
+  /** Request metadata of GetFileSystemSnapshot: of one that could not be taken, to answer with the error. */
+  explain: 'sandboxrx-explain',
 } as const;
 
 /** The value of {@link Extension.mark}. */

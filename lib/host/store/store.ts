@@ -2,12 +2,13 @@ import type { Codec } from '../../wire/codec.js';
 import { ClassicLevel } from 'classic-level';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { SandboxTemplate } from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
-import { StoredSandbox } from '../../wire/generated/sandboxrx/store/v1/store.js';
+import { StoredSandbox, StoredSnapshot } from '../../wire/generated/sandboxrx/store/v1/store.js';
 import { MemoryTable, type Table } from './table.js';
 
 /** What a host remembers. */
 export interface Store {
   readonly sandboxes: Table<StoredSandbox>;
+  readonly snapshots: Table<StoredSnapshot>;
   readonly templates: Table<SandboxTemplate>;
   /** @throws SandboxError (rejection) with code `ERR_BACKEND_UNAVAILABLE`, where it cannot be opened. */
   open(): Promise<void>;
@@ -18,6 +19,7 @@ export interface Store {
 export function memoryStore(): Store {
   return {
     sandboxes: new MemoryTable(),
+    snapshots: new MemoryTable(),
     templates: new MemoryTable(),
     open: () => Promise.resolve(),
     close: () => Promise.resolve(),
@@ -31,6 +33,7 @@ export function levelStore(directory: string): Store {
   const database: Database = new ClassicLevel(directory, { valueEncoding: 'view' });
   return {
     sandboxes: new LevelTable(database, { prefix: 'sandbox/', codec: StoredSandbox }),
+    snapshots: new LevelTable(database, { prefix: 'snapshot/', codec: StoredSnapshot }),
     templates: new LevelTable(database, { prefix: 'template/', codec: SandboxTemplate }),
     open: async () => {
       try {

@@ -6,7 +6,13 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { CreateSandboxRequest, Sandbox } from "../../../coreweave/sandbox/v1/sandbox.js";
+import {
+  CreateFileSystemSnapshotRequest,
+  CreateSandboxRequest,
+  DeleteSandboxRequest,
+  FileSystemSnapshot,
+  Sandbox,
+} from "../../../coreweave/sandbox/v1/sandbox.js";
 
 export const protobufPackage = "sandboxrx.store.v1";
 
@@ -26,11 +32,43 @@ export interface StoredSandbox {
   /** Its id on the backend; empty as long as there is none. */
   backendId: string;
   /** The request that made it, where it had a request_id. */
-  request: CreateSandboxRequest | undefined;
+  request:
+    | CreateSandboxRequest
+    | undefined;
+  /** What ended it, where that took snapshots. */
+  ending: StoredEnding | undefined;
+}
+
+/** The deletion of a sandbox that took snapshots. */
+export interface StoredEnding {
+  request:
+    | DeleteSandboxRequest
+    | undefined;
+  /** The name of the token with which it was asked for. */
+  owner: string;
+  /** Of each volume that it named, in their order. */
+  snapshotIds: string[];
+}
+
+/** A snapshot, as it was last told. */
+export interface StoredSnapshot {
+  snapshot:
+    | FileSystemSnapshot
+    | undefined;
+  /** In the order of creation. */
+  number: bigint;
+  /** The name of the token with which it was taken; empty where the host wants none. */
+  owner: string;
+  /** Its id on the backend; empty as long as there is none. */
+  backendId: string;
+  /** The id on the backend of the sandbox of which it is taken. */
+  backendSandboxId: string;
+  /** The request that made it, where it had a request_id. */
+  request: CreateFileSystemSnapshotRequest | undefined;
 }
 
 function createBaseStoredSandbox(): StoredSandbox {
-  return { sandbox: undefined, number: 0n, owner: "", backendId: "", request: undefined };
+  return { sandbox: undefined, number: 0n, owner: "", backendId: "", request: undefined, ending: undefined };
 }
 
 export const StoredSandbox: MessageFns<StoredSandbox> = {
@@ -52,6 +90,9 @@ export const StoredSandbox: MessageFns<StoredSandbox> = {
     }
     if (message.request !== undefined) {
       CreateSandboxRequest.encode(message.request, writer.uint32(42).fork()).join();
+    }
+    if (message.ending !== undefined) {
+      StoredEnding.encode(message.ending, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -109,6 +150,14 @@ export const StoredSandbox: MessageFns<StoredSandbox> = {
             message.request = CreateSandboxRequest.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.ending = StoredEnding.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -134,6 +183,212 @@ export const StoredSandbox: MessageFns<StoredSandbox> = {
     message.backendId = object.backendId ?? "";
     message.request = (object.request !== undefined && object.request !== null)
       ? CreateSandboxRequest.fromPartial(object.request)
+      : undefined;
+    message.ending = (object.ending !== undefined && object.ending !== null)
+      ? StoredEnding.fromPartial(object.ending)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStoredEnding(): StoredEnding {
+  return { request: undefined, owner: "", snapshotIds: [] };
+}
+
+export const StoredEnding: MessageFns<StoredEnding> = {
+  encode(message: StoredEnding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== undefined) {
+      DeleteSandboxRequest.encode(message.request, writer.uint32(10).fork()).join();
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    for (const v of message.snapshotIds) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredEnding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredEnding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = DeleteSandboxRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.snapshotIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StoredEnding>): StoredEnding {
+    return StoredEnding.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoredEnding>): StoredEnding {
+    const message = createBaseStoredEnding();
+    message.request = (object.request !== undefined && object.request !== null)
+      ? DeleteSandboxRequest.fromPartial(object.request)
+      : undefined;
+    message.owner = object.owner ?? "";
+    message.snapshotIds = object.snapshotIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseStoredSnapshot(): StoredSnapshot {
+  return { snapshot: undefined, number: 0n, owner: "", backendId: "", backendSandboxId: "", request: undefined };
+}
+
+export const StoredSnapshot: MessageFns<StoredSnapshot> = {
+  encode(message: StoredSnapshot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.snapshot !== undefined) {
+      FileSystemSnapshot.encode(message.snapshot, writer.uint32(10).fork()).join();
+    }
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.number);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    if (message.backendId !== "") {
+      writer.uint32(34).string(message.backendId);
+    }
+    if (message.backendSandboxId !== "") {
+      writer.uint32(42).string(message.backendSandboxId);
+    }
+    if (message.request !== undefined) {
+      CreateFileSystemSnapshotRequest.encode(message.request, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredSnapshot {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredSnapshot();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.snapshot = FileSystemSnapshot.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.backendId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.backendSandboxId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.request = CreateFileSystemSnapshotRequest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StoredSnapshot>): StoredSnapshot {
+    return StoredSnapshot.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoredSnapshot>): StoredSnapshot {
+    const message = createBaseStoredSnapshot();
+    message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
+      ? FileSystemSnapshot.fromPartial(object.snapshot)
+      : undefined;
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.owner = object.owner ?? "";
+    message.backendId = object.backendId ?? "";
+    message.backendSandboxId = object.backendSandboxId ?? "";
+    message.request = (object.request !== undefined && object.request !== null)
+      ? CreateFileSystemSnapshotRequest.fromPartial(object.request)
       : undefined;
     return message;
   },
