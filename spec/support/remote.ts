@@ -15,6 +15,7 @@ import { SandboxClient, type SandboxBackend } from 'sandbox-rx';
 import { Host, type HostOptions } from 'sandbox-rx/host';
 import { grpcBackend, type ConnectedBackend, type GrpcBackendOptions } from 'sandbox-rx/node';
 import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { SandboxTemplateServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox_template.js';
 import {
   FileServiceDefinition,
   ProcessServiceDefinition,
@@ -103,6 +104,7 @@ interface Service {
 
 const services: readonly Service[] = [
   SandboxServiceDefinition,
+  SandboxTemplateServiceDefinition,
   ProcessServiceDefinition,
   FileServiceDefinition,
 ];

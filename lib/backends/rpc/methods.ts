@@ -1,11 +1,17 @@
 import {
   SandboxServiceDefinition,
+  type CreateFileSystemSnapshotRequest,
   type CreateSandboxRequest,
+  type DeleteFileSystemSnapshotRequest,
   type DeleteSandboxRequest,
   type DeleteSandboxResponse,
   type ExecStreamRequest,
   type ExecStreamResponse,
+  type FileSystemSnapshot,
+  type GetFileSystemSnapshotRequest,
   type GetSandboxRequest,
+  type ListFileSystemSnapshotsRequest,
+  type ListFileSystemSnapshotsResponse,
   type ListSandboxesRequest,
   type ListSandboxesResponse,
   type LogEntry,
@@ -48,6 +54,18 @@ export const deleteSandbox: RpcMethod<DeleteSandboxRequest, DeleteSandboxRespons
   SandboxServiceDefinition,
   sandbox.deleteSandbox,
 );
+export const createSnapshot: RpcMethod<CreateFileSystemSnapshotRequest, FileSystemSnapshot> =
+  rpcMethod(SandboxServiceDefinition, sandbox.createFileSystemSnapshot);
+export const getSnapshot: RpcMethod<GetFileSystemSnapshotRequest, FileSystemSnapshot> = rpcMethod(
+  SandboxServiceDefinition,
+  sandbox.getFileSystemSnapshot,
+);
+export const listSnapshots: RpcMethod<
+  ListFileSystemSnapshotsRequest,
+  ListFileSystemSnapshotsResponse
+> = rpcMethod(SandboxServiceDefinition, sandbox.listFileSystemSnapshots);
+export const deleteSnapshot: RpcMethod<DeleteFileSystemSnapshotRequest, FileSystemSnapshot> =
+  rpcMethod(SandboxServiceDefinition, sandbox.deleteFileSystemSnapshot);
 export const streamExec: RpcMethod<ExecStreamRequest, ExecStreamResponse> = rpcMethod(
   SandboxServiceDefinition,
   sandbox.streamExec,

@@ -1,9 +1,37 @@
-import { defer, retry, throwError, timer, type Observable } from 'rxjs';
+import {
+  defer,
+  EMPTY,
+  expand,
+  filter,
+  mergeMap,
+  retry,
+  take,
+  throwError,
+  timer,
+  type Observable,
+} from 'rxjs';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 
 /** Delays from one question to the next in milliseconds: short at first, then as CoreWeave's clients wait. */
-export function* pollDelays(): Generator<number, never> {
+function* pollDelays(): Generator<number, never> {
   for (let ms = 20; ; ms = Math.min(ms * 1.5, 2000)) yield ms;
+}
+
+/** A server that says nothing for so long when it is asked how something stands is asked again. */
+export const pollTimeoutMs = 15_000;
+
+/** Asks, by subscribing to `answer$`, until the answer is as it shall be; more and more seldom. */
+export function polled<T>(answer$: Observable<T>, isWanted: (answer: T) => boolean): Observable<T> {
+  return defer(() => {
+    const delays = pollDelays();
+    return answer$.pipe(
+      expand((answer) =>
+        isWanted(answer) ? EMPTY : timer(delays.next().value).pipe(mergeMap(() => answer$)),
+      ),
+      filter(isWanted),
+      take(1),
+    );
+  });
 }
 
 /** The least and most that is waited for a server that cannot be reached, and the most that it may ask for. */

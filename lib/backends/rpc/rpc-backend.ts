@@ -40,11 +40,12 @@ import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
 import { Recently } from './recently.js';
 import { rpcFiles } from './rpc-files.js';
-import { rpcSnapshots } from './rpc-snapshots.js';
+import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
 import type { RpcTransport } from './rpc-transport.js';
 import { SandboxCalls } from './sandbox-calls.js';
 import { SandboxWatch } from './sandbox-watch.js';
+import { undoable } from './undoable.js';
 
 /** How an rpc backend behaves, on any transport. */
 export interface RpcBackendConfig {
@@ -68,12 +69,12 @@ export class RpcBackend implements SandboxBackend {
     signals: false,
     attach: false,
     files: true,
-    snapshots: false,
+    snapshots: true,
     backpressure: true,
     isolation: true,
   };
   readonly files: BackendFiles;
-  readonly snapshots: BackendSnapshots = rpcSnapshots;
+  readonly snapshots: BackendSnapshots;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
   readonly #image: string;
@@ -87,6 +88,7 @@ export class RpcBackend implements SandboxBackend {
     this.#calls = new SandboxCalls(transport, config);
     this.#image = config.image;
     this.#watch = new SandboxWatch(this.list({}), config.watchIntervalMs);
+    this.snapshots = new RpcSnapshots(transport, config);
     this.files = rpcFiles(transport, {
       timeoutMs: config.requestTimeoutMs,
       exec$: (request) => this.exec(request),
@@ -94,34 +96,14 @@ export class RpcBackend implements SandboxBackend {
   }
 
   create(spec: SandboxSpec): Observable<SandboxInfo> {
-    return new Observable((subscriber) => {
-      let id: string | undefined;
-      let isDone = false;
-      const undo = (): void => {
-        if (id !== undefined && !isDone) this.delete(id).subscribe({ error: ignore });
-      };
-      const creating = this.#create(spec, (created) => {
-        id = created;
-        // Unsubscribed while the server was making it.
-        if (subscriber.closed) undo();
-      }).subscribe({
-        next: (info) => {
-          if (subscriber.closed) return;
-          isDone = true;
-          this.#watch.learn(info);
-          subscriber.next(info);
-          subscriber.complete();
-        },
-        error: (error: unknown) => {
-          isDone = true;
-          subscriber.error(error);
-        },
-      });
-      return () => {
-        if (isDone || id !== undefined) creating.unsubscribe();
-        undo();
-      };
-    });
+    return undoable(
+      (created) => this.#create(spec, created),
+      (id) => this.delete(id),
+    ).pipe(
+      tap((info) => {
+        this.#watch.learn(info);
+      }),
+    );
   }
 
   get(sandboxId: string): Observable<SandboxInfo> {
@@ -208,7 +190,6 @@ export class RpcBackend implements SandboxBackend {
   /** Asks for it and waits until it is ready; `created` is told its id as soon as there is one. */
   #create(spec: SandboxSpec, created: (id: string) => void): Observable<SandboxInfo> {
     return defer(() => {
-      rpcSnapshots.refuseVolumes(spec);
       const { request, options, needsOptions } = sandboxRequestOf(spec, {
         image: this.#image,
         requestId: newId(),
@@ -277,8 +258,4 @@ function refused(error: unknown, lifecycle: ExecRequest['lifecycle']): Observabl
     subscriber.error(error);
     lifecycle.closed();
   });
-}
-
-function ignore(): void {
-  // Whoever asked for it has gone.
 }

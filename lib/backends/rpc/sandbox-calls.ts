@@ -1,17 +1,4 @@
-import {
-  concatMap,
-  defer,
-  EMPTY,
-  expand,
-  filter,
-  map,
-  mergeMap,
-  take,
-  throwError,
-  timer,
-  type Observable,
-} from 'rxjs';
-import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { map, type Observable } from 'rxjs';
 import {
   DeleteSandboxRequest,
   ListSandboxesRequest,
@@ -20,15 +7,10 @@ import {
   type ListSandboxesResponse,
   Sandbox,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { allPages } from './all-pages.js';
 import { createSandbox, deleteSandbox, getSandbox, listSandboxes } from './methods.js';
-import { pollDelays, withRetryBudget } from './polling.js';
+import { polled, pollTimeoutMs, withRetryBudget } from './polling.js';
 import type { Answer, CallOptions, RpcMetadata, RpcTransport } from './rpc-transport.js';
-
-/** A list that goes on for longer is one that never ends. */
-const maxPages = 1000;
-
-/** A server that says nothing for so long when it is asked how a sandbox stands is asked again. */
-const pollTimeoutMs = 15_000;
 
 /** How long calls about sandboxes may take. */
 interface SandboxCallsConfig {
@@ -59,22 +41,11 @@ export class SandboxCalls {
 
   /** Asks until it stands as it shall, more and more seldom. */
   poll(sandboxId: string, isWanted: (state: State) => boolean): Observable<Sandbox> {
-    return defer(() => {
-      const delays = pollDelays();
-      const { requestTimeoutMs, retryBudgetMs } = this.#config;
-      const get$ = this.get(sandboxId, Math.min(requestTimeoutMs, pollTimeoutMs));
-      // Subscribed to for each question, so that each has its own time.
-      const asked$ = withRetryBudget(get$, retryBudgetMs);
-      const isDone = ({ status }: Sandbox): boolean =>
-        isWanted(status?.state ?? State.STATE_UNSPECIFIED);
-      return asked$.pipe(
-        expand((sandbox) =>
-          isDone(sandbox) ? EMPTY : timer(delays.next().value).pipe(mergeMap(() => asked$)),
-        ),
-        filter(isDone),
-        take(1),
-      );
-    });
+    const { requestTimeoutMs, retryBudgetMs } = this.#config;
+    const get$ = this.get(sandboxId, Math.min(requestTimeoutMs, pollTimeoutMs));
+    // Subscribed to for each question, so that each has its own time.
+    const asked$ = withRetryBudget(get$, retryBudgetMs);
+    return polled(asked$, ({ status }) => isWanted(status?.state ?? State.STATE_UNSPECIFIED));
   }
 
   /** All of them, page by page, also those that have ended. */
@@ -87,18 +58,7 @@ export class SandboxCalls {
         .call(listSandboxes, request, this.#options({}))
         .pipe(map(({ message }) => message));
     };
-    return defer(() => {
-      const seen: Set<string> = new Set();
-      return page('').pipe(
-        expand(({ nextPageToken: token }) => {
-          if (token === '') return EMPTY;
-          if (seen.has(token) || seen.size >= maxPages) return throwError(() => endless());
-          seen.add(token);
-          return page(token);
-        }),
-        concatMap(({ sandboxes }) => sandboxes),
-      );
-    });
+    return allPages(page, ({ sandboxes }) => sandboxes);
   }
 
   /** Asks to end it, and tells how it stands then: an end may take its time. */
@@ -121,8 +81,4 @@ export class SandboxCalls {
   #options(subject: NonNullable<CallOptions['subject']>, metadata: RpcMetadata = {}): CallOptions {
     return { subject, metadata, timeoutMs: this.#config.requestTimeoutMs };
   }
-}
-
-function endless(): SandboxError {
-  return new SandboxError('ERR_REMOTE', 'the server listed its sandboxes without end');
 }
