@@ -61,7 +61,7 @@ export function addServeCommand(program: Command): void {
     .option('--metrics-port <number>', 'serve /metrics and /healthz over HTTP here', wholeNumber)
     .option(
       '--data <dir>',
-      'write sandboxes and templates down here, to know them again after a restart (default: nowhere)',
+      'write sandboxes, snapshots and templates down here, to know them again after a restart; without it there are no volumes and snapshots (default: nowhere)',
     )
     .option(
       '--retention <duration>',

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { messageOf } from '../process/errors/message-of.js';
 import { localBackend } from '../backends/local/local-backend.js';
@@ -13,10 +14,14 @@ import { version } from './version.js';
 export async function serve(options: ServeOptions): Promise<never> {
   const logger = pino({ name: 'sandbox-rx', level: options.logLevel }, pino.destination(2));
   try {
-    const backend = localBackend({ isolation: options.isolation });
+    const { isolation, data } = options;
+    const backend = localBackend({
+      isolation,
+      ...(data !== undefined && { snapshotDirectory: join(data, 'snapshots') }),
+    });
     const host = new Host(backend, { ...hostOptions(options), logger });
     const ended = untilSignalled(host, options.grace);
-    logger.info({ version, backend: backend.name, isolation: options.isolation }, 'starting');
+    logger.info({ version, backend: backend.name, isolation }, 'starting');
     await announce(host, options);
     await ended;
     process.exit(0);

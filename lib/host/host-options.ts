@@ -34,7 +34,7 @@ export interface HostOptions {
   /** How long an ended sandbox can still be asked for, in milliseconds. Default 3600000: an hour. */
   readonly retentionMs?: number;
   /**
-   * Where the host writes down its sandboxes and templates, so that one that is started again after a crash knows them.
+   * Where the host writes down its sandboxes, snapshots and templates, so that one that is started again after a crash knows them.
    * The directory is made where there is none. Default: nowhere.
    */
   readonly dataDirectory?: string;

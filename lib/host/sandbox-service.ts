@@ -1,4 +1,14 @@
-import { concat, defer, EMPTY, from, ignoreElements, of, type Observable } from 'rxjs';
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  of,
+  throwError,
+  type Observable,
+} from 'rxjs';
 import { SandboxValidationError, UnsupportedError } from '../process/errors/errors.js';
 import { checkSpec } from '../sandbox/sandbox-spec.js';
 import { Extension } from '../wire/extension.js';
@@ -73,7 +83,7 @@ export class SandboxService {
       const sandbox = this.#creations.once(request, caller, create);
       const answer$ = defer(() => of(this.#message(sandbox)));
       const written$ = from(this.#journal.written(sandbox)).pipe(ignoreElements());
-      const ready$ = metadata[Extension.settle] === undefined ? EMPTY : ready(sandbox);
+      const ready$ = metadata[Extension.settle] === undefined ? EMPTY : this.#ready(sandbox);
       return concat(written$, ready$, answer$);
     });
   }
@@ -164,6 +174,20 @@ export class SandboxService {
     return this.#sandboxes.create({ id: options.sandboxId, request, spec, files, owner: caller });
   }
 
+  /** Emits nothing; completes when it runs, and errors where it could not be made: then no record is left. */
+  #ready(sandbox: HostSandbox): Observable<never> {
+    const { ready, gone } = sandbox;
+    const failed$ = (error: unknown): Observable<never> =>
+      concat(
+        gone.pipe(ignoreElements()),
+        defer(() => {
+          this.#sandboxes.remove(sandbox);
+          return throwError(() => error);
+        }),
+      );
+    return ready.pipe(ignoreElements(), catchError(failed$));
+  }
+
   #isListed({ record }: HostSandbox, request: ListSandboxesRequest): boolean {
     const { tags, state, showTerminated, runnerIds } = request;
     const { state: now } = record.state;
@@ -177,9 +201,4 @@ export class SandboxService {
   #message({ record }: HostSandbox): Sandbox {
     return record.message(runner);
   }
-}
-
-/** Emits nothing; completes when it runs, and errors where it could not be made. */
-function ready({ ready: ready$ }: HostSandbox): Observable<never> {
-  return ready$.pipe(ignoreElements());
 }

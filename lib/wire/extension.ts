@@ -16,7 +16,10 @@ export const Extension = {
   run: 'sandboxrx-run-bin',
   /** Trailing metadata of StreamExec: a `RunEnd`. */
   end: 'sandboxrx-end-bin',
-  /** Request metadata of Create- and DeleteSandbox: to answer when it is done; after a deletion no record is left. */
+  /**
+   * Request metadata of Create- and DeleteSandbox: to answer when it is done; after a deletion, and of what could not be
+   * made, no record is left.
+   */
   settle: 'sandboxrx-settle',
   /** Request metadata of GetFileSystemSnapshot: of one that could not be taken, to answer with the error. */
   explain: 'sandboxrx-explain',

@@ -25,6 +25,9 @@ export const Reason = {
   snapshotsNotSupported: 'CWSANDBOX_FSS_NOT_SUPPORTED',
 } as const;
 
+/** How reasons begin that are about snapshots. */
+export const snapshotReasons = 'CWSANDBOX_FSS_';
+
 /** Reasons that mean the server, or what it needs, is not there for now. */
 export const unavailableReasons: ReadonlySet<string> = new Set([
   Reason.runnerUnavailable,

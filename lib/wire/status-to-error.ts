@@ -23,6 +23,7 @@ import {
   errorDomain,
   fileFailures,
   Reason,
+  snapshotReasons,
   statusOfCode,
   statusOfFile,
   unavailableReasons,
@@ -34,6 +35,8 @@ export interface CallSubject {
   readonly sandboxId?: string;
   readonly runId?: string;
   readonly snapshotId?: string;
+  /** Those that a new sandbox shall begin with. */
+  readonly snapshotIds?: readonly string[];
   /** The file, where the call was about one. */
   readonly path?: string;
 }
@@ -71,16 +74,26 @@ interface Said {
 
 function idsOf(
   subject: CallSubject,
-  { metadata = {} }: RemoteDetails,
+  remote: RemoteDetails,
 ): Pick<SandboxErrorDetails, 'sandboxId' | 'runId' | 'snapshotId'> {
+  const { metadata = {} } = remote;
   const sandboxId = subject.sandboxId ?? metadata['sandbox_id'];
   const runId = subject.runId ?? metadata['run_id'];
-  const snapshotId = subject.snapshotId ?? metadata['snapshot_id'];
+  const snapshotId = subject.snapshotId ?? onlySnapshot(subject, remote) ?? metadata['snapshot_id'];
   return {
     ...(sandboxId !== undefined && { sandboxId }),
     ...(runId !== undefined && { runId }),
     ...(snapshotId !== undefined && { snapshotId }),
   };
+}
+
+/** What a server says of a snapshot is about the only one that was named. */
+function onlySnapshot(
+  { snapshotIds = [] }: CallSubject,
+  { reason = '' }: RemoteDetails,
+): string | undefined {
+  const [only, ...more] = snapshotIds;
+  return more.length === 0 && reason.startsWith(snapshotReasons) ? only : undefined;
 }
 
 const retryableCodes: ReadonlySet<number> = new Set([

@@ -1,4 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SandboxBackend } from 'sandbox-rx';
 import { Host } from 'sandbox-rx/host';
 import { grpcBackend, localBackend, type ConnectedBackend } from 'sandbox-rx/node';
@@ -10,6 +13,12 @@ import {
 } from 'sandbox-rx/testing';
 import { describeWithBubblewrap } from '../backends/local/bubblewrap.js';
 import { memoryCommands, memoryPrograms } from '../backends/memory/memory-programs.js';
+
+const snapshotDirectory = mkdtempSync(join(tmpdir(), 'snapshots-'));
+
+afterAll(() => {
+  rmSync(snapshotDirectory, { recursive: true });
+});
 
 /** The contract of a chain of so many hosts, the last of which serves `backend`. */
 function overHosts(
@@ -54,14 +63,17 @@ overHosts('rpc(grpc, host(memory))', {
 overHosts("rpc(grpc, host(local, isolation: 'none'))", {
   commands: shellPrograms,
   lacks: ['isolation'],
-  backend: () => localBackend({ isolation: 'none' }),
+  backend: () => localBackend({ isolation: 'none', snapshotDirectory }),
 });
 overHosts("rpc(grpc, host(rpc(grpc, host(local, isolation: 'none'))))", {
   commands: shellPrograms,
   lacks: ['isolation'],
   hops: 2,
-  backend: () => localBackend({ isolation: 'none' }),
+  backend: () => localBackend({ isolation: 'none', snapshotDirectory }),
 });
 describeWithBubblewrap('with bubblewrap', () => {
-  overHosts('rpc(grpc, host(local))', { commands: shellPrograms, backend: () => localBackend() });
+  overHosts('rpc(grpc, host(local))', {
+    commands: shellPrograms,
+    backend: () => localBackend({ snapshotDirectory }),
+  });
 });

@@ -4,6 +4,9 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { SandboxClient, type RemoteDetails, type SandboxBackend } from 'sandbox-rx';
 import { Host, type HostOptions } from 'sandbox-rx/host';
 import { grpcBackend, type GrpcBackendOptions } from 'sandbox-rx/node';
@@ -11,6 +14,7 @@ import { memoryBackend } from 'sandbox-rx/testing';
 import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { readDetails } from '../../lib/wire/status-details.js';
 import { memoryPrograms } from '../backends/memory/memory-programs.js';
+import { root } from '../support/repository.js';
 
 /** Hosts and clients of one test; all are closed when it is over. */
 export class Harness {
@@ -47,6 +51,16 @@ export class Harness {
   async close(): Promise<void> {
     for (const close of this.#closing.splice(0).reverse()) await close();
   }
+}
+
+/** A host in a process of its own, which can be killed. */
+export async function hostProcess(
+  directory: string,
+): Promise<{ readonly child: ChildProcess; readonly url: string }> {
+  const program = join(root, 'spec/host/fixtures/host-process.js');
+  const child = fork(program, [directory], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const [url] = (await once(child, 'message')) as [string];
+  return { child, url };
 }
 
 export function memory(): SandboxBackend {

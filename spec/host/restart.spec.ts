@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +7,7 @@ import { SandboxClient } from 'sandbox-rx';
 import { Host, type HostOptions } from 'sandbox-rx/host';
 import { grpcBackend, localBackend, type ConnectedBackend } from 'sandbox-rx/node';
 import { failureOf } from '../contract/kit.js';
-import { root } from '../support/repository.js';
+import { hostProcess } from './harness.js';
 
 const directories: string[] = [];
 const ends: (() => unknown)[] = [];
@@ -37,15 +36,6 @@ async function hosted(options: HostOptions): Promise<{ host: Host; client: Sandb
   const url = await host.listen();
   ends.push(() => host.close().result());
   return { host, client: connected(url).client };
-}
-
-/** A host in a process of its own, which can be killed. */
-async function hostProcess(directory: string): Promise<{ child: ChildProcess; url: string }> {
-  const program = join(root, 'spec/host/fixtures/host-process.js');
-  const child = fork(program, [directory], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  ends.push(() => child.kill('SIGKILL'));
-  const [url] = (await once(child, 'message')) as [string];
-  return { child, url };
 }
 
 describe('a host with a data directory', () => {
@@ -78,6 +68,7 @@ describe('a host with a data directory', () => {
   it('that was killed marks what died with it', async () => {
     const directory = dataDirectory();
     const { child, url } = await hostProcess(directory);
+    ends.push(() => child.kill('SIGKILL'));
     const sandbox = await connected(url).client.create({ id: 'one', command: ['sleep', '60'] });
     expect(await sandbox.status()).toMatchObject({ status: 'running' });
     child.kill('SIGKILL');

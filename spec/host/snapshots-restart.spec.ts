@@ -1,14 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { firstValueFrom } from 'rxjs';
 import type { SandboxBackend, SandboxClient } from 'sandbox-rx';
 import { Host } from 'sandbox-rx/host';
+import { localBackend } from 'sandbox-rx/node';
 import { SnapshotState } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { eventually } from '../contract/kit.js';
 import { Remote } from '../support/remote.js';
-import { memory } from './harness.js';
+import { hostProcess, memory } from './harness.js';
 import { Calls, data, gated } from './snapshot-calls.js';
 
 const { SNAPSHOT_STATE_FAILED } = SnapshotState;
@@ -74,6 +76,34 @@ describe('the snapshots of a host with a data directory', () => {
     expect(await restored.files.readText('/data/a')).toBe('one');
     await calls.delete(snapshotId);
     expect(await allOf(backend)).not.toContain(second);
+  });
+
+  it('that were ready are served after a kill; what was being taken then has failed', async () => {
+    const directory = dataDirectory();
+    const { child, url } = await hostProcess(directory);
+    remote.add(child, () => void child.kill('SIGKILL'));
+    const volume = { name: 'data', mountPath: 'data' };
+    const sandbox = await remote.client(url).create({ volumes: [volume] });
+    await sandbox.files.write('data/a', 'one').result();
+    const { id: snapshotId } = await sandbox.snapshot();
+    await sandbox.exec(['sh', '-c', 'head -c 67108864 /dev/zero >data/big']);
+    const request = { sandboxId: sandbox.id, requestId: 'r' };
+    const { fileSystemSnapshotId: id } = await new Calls(remote.bare(url)).take(request);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    const snapshotDirectory = join(directory, 'snapshots');
+    const backend = localBackend({ isolation: 'none', snapshotDirectory });
+    const { client, calls } = await hosted(backend, directory);
+    expect(await calls.get(id)).toMatchObject({
+      ...{ state: SNAPSHOT_STATE_FAILED, stateReason: 'it died with its host', requestId: 'r' },
+    });
+    expect(await calls.take(request)).toMatchObject({ fileSystemSnapshotId: id });
+    const infos = await client.snapshots.list();
+    expect(infos).toMatchObject([{ id: snapshotId, sandboxId: sandbox.id }]);
+    const restored = await client.create({ volumes: [{ ...volume, snapshotId }] });
+    expect(await restored.files.readText('data/a')).toBe('one');
+    expect(await allOf(backend)).toHaveLength(1);
   });
 
   it('that are being taken when it is closed have failed, and do not hold it up', async () => {

@@ -29,7 +29,11 @@ export class SandboxCalls {
   }
 
   create(request: CreateSandboxRequest, metadata: RpcMetadata): Observable<Answer<Sandbox>> {
-    return this.#transport.call(createSandbox, request, this.#options({}, metadata));
+    const volumes = request.sandbox?.spec?.volumes ?? [];
+    const snapshotIds = volumes.flatMap(({ source }) =>
+      source?.$case === 'scratch' ? [source.value.restoreFromSnapshotId].filter(Boolean) : [],
+    );
+    return this.#transport.call(createSandbox, request, this.#options({ snapshotIds }, metadata));
   }
 
   get(sandboxId: string, timeoutMs: number = this.#config.requestTimeoutMs): Observable<Sandbox> {
