@@ -3,6 +3,7 @@ import { untilClosedPipe } from './closed-pipe.js';
 import { requireServer, type ConnectionOptions } from './connection.js';
 import { answerStatusOf } from './exit-status.js';
 import { tell } from './failure.js';
+import { printJson, write } from './output.js';
 
 /** Asks a server something, prints what it answers, and ends this program with the exit status. */
 export async function answer(
@@ -23,4 +24,26 @@ export async function statusOfAnswer(
     tell(error);
     return answerStatusOf(error);
   }
+}
+
+/** Does the same to several things, and prints what has become of each. One that fails keeps none of the others. */
+export function answerEach(
+  connection: ConnectionOptions,
+  { ids, json }: { readonly ids: readonly string[]; readonly json: boolean | undefined },
+  work: (client: SandboxClient, id: string) => Promise<{ readonly id: string }>,
+): Promise<never> {
+  return answer(connection, async (client) => {
+    const workOn = async (id: string): Promise<number> => {
+      let done: { readonly id: string };
+      try {
+        done = await work(client, id);
+      } catch (error) {
+        tell(error);
+        return answerStatusOf(error);
+      }
+      await (json ? printJson(done) : write(process.stdout, `${done.id}\n`));
+      return 0;
+    };
+    return Math.max(...(await Promise.all(ids.map(workOn))));
+  });
 }

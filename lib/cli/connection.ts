@@ -25,7 +25,8 @@ export function addConnectionOptions(command: Command): Command {
 
 /** As given before the command's name or after it; what stands after it wins. */
 export function connectionOf(command: Command): ConnectionOptions {
-  const { url, backend }: ConnectionOptions = { ...command.parent?.opts(), ...command.opts() };
+  const before = command.parent === null ? {} : connectionOf(command.parent);
+  const { url, backend }: ConnectionOptions = { ...before, ...command.opts() };
   return { ...(url !== undefined && { url }), ...(backend !== undefined && { backend }) };
 }
 

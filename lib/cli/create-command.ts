@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import type { SandboxClient } from '../sandbox/sandbox-client.js';
 import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
 import { statusOfAnswer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { answerStatusHelp, ownFailure } from './exit-status.js';
@@ -9,8 +7,10 @@ import { duration } from './option-values.js';
 import { envOption, networkOption, tagOption } from './options.js';
 import { printJson, write } from './output.js';
 import { endWith } from './signals.js';
+import { unlessStopped } from './unless-stopped.js';
+import { addVolumeOptions, volumesOf, type VolumeOptions } from './volume-options.js';
 
-interface CreateOptions extends Pick<SandboxSpec, 'id' | 'cwd' | 'network'> {
+interface CreateOptions extends VolumeOptions, Pick<SandboxSpec, 'id' | 'cwd' | 'network'> {
   readonly tag: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Milliseconds. */
@@ -20,7 +20,7 @@ interface CreateOptions extends Pick<SandboxSpec, 'id' | 'cwd' | 'network'> {
 
 /** `sandbox-rx create`: a sandbox on a server, which stays there. */
 export function addCreateCommand(program: Command): void {
-  addConnectionOptions(program.command('create'))
+  addVolumeOptions(addConnectionOptions(program.command('create')))
     .description('make a sandbox on a server and print its id when it runs')
     .option('--id <id>', 'its id (default: the server chooses one)')
     .addOption(tagOption('a word to find it by; may be given several times'))
@@ -44,7 +44,11 @@ export function addCreateCommand(program: Command): void {
     .action((words: string[], options: CreateOptions, command: Command) =>
       endWith((stop) =>
         statusOfAnswer(connectionOf(command), async (client) => {
-          const sandbox = await made(client, specOf(words, options), stop);
+          const spec = specOf(words, options);
+          const sandbox = await unlessStopped(stop, 'sandbox', {
+            make: () => client.create(spec),
+            undo: (made) => made.delete(),
+          });
           if (sandbox === undefined) return ownFailure;
           if (options.json) await printJson(await sandbox.status());
           else await write(process.stdout, `${sandbox.id}\n`);
@@ -54,28 +58,12 @@ export function addCreateCommand(program: Command): void {
     );
 }
 
-/** A new sandbox; nothing where this program is asked to stop before anybody could be told of it. */
-async function made(
-  client: SandboxClient,
-  spec: SandboxSpec,
-  stop: AbortSignal,
-): Promise<Sandbox | undefined> {
-  const onStop = (): void => {
-    console.error('sandbox-rx: the sandbox is being made; it is deleted as soon as it is there');
-  };
-  stop.addEventListener('abort', onStop);
-  const sandbox = await client.create(spec);
-  stop.removeEventListener('abort', onStop);
-  if (!stop.aborted) return sandbox;
-  await sandbox.delete();
-  return undefined;
-}
-
 function specOf(command: readonly string[], options: CreateOptions): SandboxSpec {
   const { id, tag: tags, env, cwd, lifetime, network } = options;
+  const volumes = volumesOf(options);
   return {
-    tags,
-    env,
+    ...{ tags, env },
+    ...(volumes.length > 0 && { volumes }),
     ...(command.length > 0 && { command }),
     ...(id !== undefined && { id }),
     ...(cwd !== undefined && { cwd }),

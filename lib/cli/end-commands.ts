@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import type { SandboxInfo } from '../sandbox/sandbox-spec.js';
-import { answer } from './answer.js';
+import { answerEach } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
-import { answerStatusHelp, answerStatusOf } from './exit-status.js';
-import { tell } from './failure.js';
-import { printJson, write } from './output.js';
+import { answerStatusHelp } from './exit-status.js';
 
 /** `sandbox-rx stop`: the status and logs stay. */
 export function addStopCommand(program: Command): void {
@@ -34,20 +32,8 @@ function addEndCommand(command: Command, end: End): Command {
     .option('--json', 'print a JSON object a line')
     .addHelpText('after', answerStatusHelp)
     .action((ids: string[], { json }: { readonly json?: boolean }) =>
-      answer(connectionOf(command), async (client) => {
-        const endOne = async (id: string): Promise<number> => {
-          let ended: Ended;
-          try {
-            ended = await end(await client.get(id));
-          } catch (error) {
-            tell(error);
-            return answerStatusOf(error);
-          }
-          await (json ? printJson(ended) : write(process.stdout, `${ended.id}\n`));
-          return 0;
-        };
-        // One that cannot be ended keeps none of the others.
-        return Math.max(...(await Promise.all(ids.map(endOne))));
-      }),
+      answerEach(connectionOf(command), { ids, json }, async (client, id) =>
+        end(await client.get(id)),
+      ),
     );
 }

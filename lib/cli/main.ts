@@ -12,6 +12,7 @@ import { addLogsCommand } from './logs-command.js';
 import { addRunCommand } from './run-command.js';
 import { addServeCommand } from './serve-command.js';
 import { addShellCommand } from './shell-command.js';
+import { addSnapshotCommand } from './snapshot-command.js';
 import { version } from './version.js';
 
 const help = `
@@ -36,5 +37,6 @@ addLogsCommand(program);
 addCopyCommand(program);
 addStopCommand(program);
 addDeleteCommand(program);
+addSnapshotCommand(program);
 addServeCommand(program);
 await program.parseAsync();

@@ -1,5 +1,6 @@
+import { byteCount } from './byte-count.js';
+
 const intervalMs = 100;
-const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
 /** How far a copy is: one line on standard error, kept up to date, where that is a terminal. */
 export class Progress {
@@ -35,12 +36,7 @@ export class Progress {
     this.#shownMs = performance.now();
     const seconds = Math.max((this.#shownMs - this.#startMs) / 1000, 0.001);
     const share = this.#total ? `  ${Math.floor((100 * this.#bytes) / this.#total)}%` : '';
-    const line = `${this.#name}  ${size(this.#bytes)}${share}  ${size(this.#bytes / seconds)}/s`;
+    const line = `${this.#name}  ${byteCount(this.#bytes)}${share}  ${byteCount(this.#bytes / seconds)}/s`;
     process.stderr.write(`\r${line}\u001b[K${after}`);
   }
-}
-
-function size(bytes: number): string {
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power] ?? ''}`;
 }

@@ -1,7 +1,7 @@
 import type { SandboxInfo } from '../sandbox/sandbox-spec.js';
 
-/** When a sandbox was made: how long ago for people, the time itself for programs. */
-export function createdCell({ createdAtMs }: SandboxInfo): string {
+/** When something was made: how long ago for people, the time itself for programs. */
+export function createdCell({ createdAtMs }: Pick<SandboxInfo, 'createdAtMs'>): string {
   return process.stdout.isTTY
     ? `${age(Date.now() - createdAtMs)} ago`
     : new Date(createdAtMs).toISOString();

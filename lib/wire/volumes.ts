@@ -7,7 +7,7 @@ import {
   type SandboxSpec as SandboxSpecMessage,
   type ScratchVolume as ScratchMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
-import { bytesOfQuantity } from './quantity.js';
+import { bytesOfQuantity } from '../sandbox/quantity.js';
 
 /** What a request says of volumes: what there is, and where its one container sees it. */
 export interface VolumeMessages {

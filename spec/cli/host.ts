@@ -1,5 +1,8 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SandboxClient } from 'sandbox-rx';
 import { Host } from 'sandbox-rx/host';
 import { grpcBackend, localBackend, type ConnectedBackend } from 'sandbox-rx/node';
@@ -20,7 +23,8 @@ export interface HostForTests {
 export function useHost(): HostForTests {
   let url = '';
   let backend: ConnectedBackend | undefined;
-  const host = new Host(localBackend({ isolation: isolationForTests() }));
+  const snapshotDirectory = mkdtempSync(join(tmpdir(), 'snapshots-'));
+  const host = new Host(localBackend({ isolation: isolationForTests(), snapshotDirectory }));
   beforeAll(async () => {
     url = await host.listen();
     backend = grpcBackend({ url });
@@ -28,6 +32,7 @@ export function useHost(): HostForTests {
   afterAll(async () => {
     backend?.close();
     await host.close();
+    rmSync(snapshotDirectory, { recursive: true });
   });
   const begin = (...args: readonly string[]): ChildProcess => start('--url', url, ...args);
   return {

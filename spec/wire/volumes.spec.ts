@@ -5,7 +5,7 @@ import {
   CreateSandboxRequest,
   SandboxSpec as SandboxSpecMessage,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { bytesOfQuantity } from '../../lib/wire/quantity.js';
+import { bytesOfQuantity } from '../../lib/sandbox/quantity.js';
 import { sandboxRequestOf, specOf } from '../../lib/wire/sandbox-request.js';
 
 describe('a size', () => {
