@@ -48,6 +48,8 @@ export class SandboxClient {
    * @throws {@link SandboxValidationError} at once, for a bad spec.
    * @throws {@link SandboxError} through the operation, with code `ERR_BACKEND_UNAVAILABLE`, when the backend lacks
    * something that has to be installed.
+   * @throws {@link ConnectionLostError} through the operation, when the connection was lost for good: there may be a
+   * sandbox, which `list()` tells.
    */
   create(spec: SandboxSpec = {}): OperationRef<Sandbox> {
     checkSpec(spec);

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
-import { firstValueFrom, from, retry, switchMap, throwError } from 'rxjs';
+import { firstValueFrom } from 'rxjs';
 import type { Logger } from 'sandbox-rx/host';
+import { metricsOf, metricsUntil, type MetricValues } from '../support/metrics.js';
 import { failureOf, Harness } from './harness.js';
 
 const harness = new Harness();
@@ -13,29 +14,8 @@ const tokens = [{ name: 'ada', token: 'token-of-ada' }];
 async function measured(options = {}) {
   const { host, url } = await harness.listening({ tokens, metricsPort: 0, ...options });
   const get = (path: string, init = {}) => fetch(`${host.metricsUrl ?? ''}${path}`, init);
-  const metrics = async () => {
-    const text = await (await get('/metrics')).text();
-    const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    return Object.fromEntries(
-      lines.map((line) => {
-        const at = line.lastIndexOf(' ');
-        return [line.slice(0, at), Number(line.slice(at + 1))];
-      }),
-    );
-  };
-  /** The metrics, once they have these values: the host hears of some things a moment later than the caller. */
-  const until = (values: Readonly<Record<string, number>>) =>
-    firstValueFrom(
-      from([0]).pipe(
-        switchMap(metrics),
-        switchMap((now) =>
-          Object.entries(values).every(([name, value]) => now[name] === value)
-            ? [now]
-            : throwError(() => new Error(`not ${JSON.stringify(values)}: ${JSON.stringify(now)}`)),
-        ),
-        retry({ delay: 10, count: 500 }),
-      ),
-    );
+  const metrics = () => metricsOf(host.metricsUrl ?? '');
+  const until = (values: MetricValues) => metricsUntil(host.metricsUrl ?? '', values);
   return { host, url, get, metrics, until, client: harness.client({ url, token: 'token-of-ada' }) };
 }
 

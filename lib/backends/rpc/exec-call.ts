@@ -15,7 +15,7 @@ import {
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { endProcess, streamExec } from './methods.js';
-import { endDetailsOf, isUncertain } from './run-outcome.js';
+import { endDetailsOf, isUncertain, lostBy } from './call-outcome.js';
 import type { RpcMetadata, RpcStream, RpcTransport, StreamObserver } from './rpc-transport.js';
 
 /** What the host may need beyond the run's own grace until nothing of it is left. */
@@ -115,8 +115,7 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
       // It was told how the run ended: whatever comes after that takes nothing from it.
       this.end({});
     } else if (wasSent && isUncertain(error, this.#isOurs)) {
-      const text = `the connection was lost, and the outcome of the run is not known: ${error.message}`;
-      this.#fail(new ConnectionLostError(text, { cause: error, ...this.#ids() }));
+      this.#fail(lostBy(error, 'the run', this.#ids()));
     } else {
       this.#fail(error);
     }

@@ -41,7 +41,11 @@ const backoffMs = { least: 200, most: 2000, asked: 10_000 };
  * Asks again what may succeed when it is asked again, for `budgetMs` from the first failure on. A delay that the server
  * names is kept; else it grows and is random, so that many clients do not come back at once.
  */
-export function withRetryBudget<T>(source: Observable<T>, budgetMs: number): Observable<T> {
+export function withRetryBudget<T>(
+  source: Observable<T>,
+  budgetMs: number,
+  isRepeated: (error: SandboxError) => boolean = ({ retryable }) => retryable,
+): Observable<T> {
   return defer(() => {
     let failedAt: number | undefined;
     let previous = backoffMs.least;
@@ -51,7 +55,7 @@ export function withRetryBudget<T>(source: Observable<T>, budgetMs: number): Obs
         delay: (error: unknown, count) => {
           if (count === 1) [failedAt, previous] = [Date.now(), backoffMs.least];
           const left = budgetMs - (Date.now() - (failedAt ?? 0));
-          if (!(error instanceof SandboxError) || !error.retryable || left <= 0) {
+          if (!(error instanceof SandboxError) || !isRepeated(error) || left <= 0) {
             return throwError(() => error);
           }
           const hint = error.remote?.retryDelayMs ?? 0;

@@ -13,6 +13,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** What the call is about, for its error. */
   readonly subject?: CallSubject;
+  /** Told before the error is that the call failed. `wasSent`: the server may have got it. */
+  readonly failed?: (wasSent: boolean) => void;
 }
 
 /** The answer to a unary call. */

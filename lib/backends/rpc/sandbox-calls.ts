@@ -1,4 +1,5 @@
-import { map, type Observable } from 'rxjs';
+import { catchError, defer, map, throwError, type Observable } from 'rxjs';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import {
   DeleteSandboxRequest,
   ListSandboxesRequest,
@@ -8,8 +9,10 @@ import {
   Sandbox,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { allPages } from './all-pages.js';
+import { isUncertain, lostBy } from './call-outcome.js';
 import { createSandbox, deleteSandbox, getSandbox, listSandboxes } from './methods.js';
 import { polled, pollTimeoutMs, withRetryBudget } from './polling.js';
+import type { RpcMethod } from './rpc-method.js';
 import type { Answer, CallOptions, RpcMetadata, RpcTransport } from './rpc-transport.js';
 
 /** How long calls about sandboxes may take. */
@@ -33,7 +36,40 @@ export class SandboxCalls {
     const snapshotIds = volumes.flatMap(({ source }) =>
       source?.$case === 'scratch' ? [source.value.restoreFromSnapshotId].filter(Boolean) : [],
     );
-    return this.#transport.call(createSandbox, request, this.#options({ snapshotIds }, metadata));
+    return this.creating(createSandbox, request, this.#options({ snapshotIds }, metadata));
+  }
+
+  /**
+   * A call that makes a sandbox. Where a server that was reached is not available, or its answer is lost, it is asked again:
+   * it knows the call by its request id. Where there is no server at all, that is told at once.
+   */
+  creating<Request>(
+    method: RpcMethod<Request, Sandbox>,
+    request: Request,
+    options: CallOptions,
+  ): Observable<Answer<Sandbox>> {
+    return defer(() => {
+      let wasReached = false;
+      let lost: SandboxError | undefined;
+      const failed = (wasSent: boolean): void => {
+        wasReached ||= wasSent;
+      };
+      const isRepeated = (error: SandboxError): boolean => {
+        if (!wasReached) return false;
+        const isUnknown = isLost(error);
+        if (isUnknown) lost ??= error;
+        return isUnknown || error.code === 'ERR_BACKEND_UNAVAILABLE';
+      };
+      const asked$ = this.#transport.call(method, request, { ...options, failed });
+      return withRetryBudget(asked$, this.#config.retryBudgetMs, isRepeated).pipe(
+        // Only a server that names a reason knows that there is none.
+        catchError((error: unknown) =>
+          throwError(() =>
+            lost === undefined || isRefusal(error) ? error : lostBy(lost, 'create()'),
+          ),
+        ),
+      );
+    });
   }
 
   get(sandboxId: string, timeoutMs: number = this.#config.requestTimeoutMs): Observable<Sandbox> {
@@ -85,4 +121,13 @@ export class SandboxCalls {
   #options(subject: NonNullable<CallOptions['subject']>, metadata: RpcMetadata = {}): CallOptions {
     return { subject, metadata, timeoutMs: this.#config.requestTimeoutMs };
   }
+}
+
+/** A call that takes too long has an error of its own, and was given all its time. */
+function isLost(error: SandboxError): boolean {
+  return error.code !== 'ERR_REQUEST_TIMEOUT' && isUncertain(error, undefined);
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof SandboxError && error.remote?.reason !== undefined && !error.retryable;
 }

@@ -125,7 +125,7 @@ export class CancelledError extends SandboxError {
 
 /**
  * The connection to a run was lost and its outcome is not known: it may have run to its end, or run still.
- * `runId` names the run, to attach to later.
+ * `runId` names the run, to attach to later. Without one, it is `create()` that was lost: there may be a sandbox.
  */
 export class ConnectionLostError extends SandboxError {
   /** @internal */

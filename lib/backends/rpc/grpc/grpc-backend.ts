@@ -42,7 +42,10 @@ export interface GrpcBackendOptions {
   readonly image?: string;
   /** Until when a call must be answered, in milliseconds; runs and logs may take as long as they like. Default 300000. */
   readonly requestTimeoutMs?: number;
-  /** How long a server that cannot be reached is asked again whether a sandbox is ready, in milliseconds. Default 30000. */
+  /**
+   * How long a server that cannot be reached is asked again whether a sandbox is ready, or for a sandbox that it may have
+   * made already, in milliseconds. Default 30000.
+   */
   readonly retryBudgetMs?: number;
   /** From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds. Default 1000. */
   readonly watchIntervalMs?: number;

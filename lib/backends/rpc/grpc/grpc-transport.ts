@@ -92,7 +92,8 @@ export class GrpcTransport implements RpcTransport {
             subscriber.next({ message, metadata });
             subscriber.complete();
           },
-          error: (error) => {
+          error: (error, wasSent) => {
+            options.failed?.(wasSent);
             subscriber.error(error);
           },
         },

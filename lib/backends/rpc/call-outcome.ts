@@ -1,4 +1,9 @@
-import type { SandboxError, SandboxErrorCode } from '../../process/errors/sandbox-error.js';
+import { ConnectionLostError } from '../../process/errors/errors.js';
+import type {
+  SandboxError,
+  SandboxErrorCode,
+  SandboxErrorDetails,
+} from '../../process/errors/sandbox-error.js';
 import type { ExitEvent } from '../../process/process-event.js';
 import { RunEnd } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
@@ -29,6 +34,16 @@ export function isUncertain({ code, remote }: SandboxError, isOurs: boolean | un
   if (!uncertainCodes.has(code) || !brokenCodes.has(remote?.grpcCode ?? 0)) return false;
   // A server that names a reason before it has begun refuses the call; and a host of ours knows what it says.
   return remote?.reason === undefined || isOurs === false;
+}
+
+/** The error of a call that is lost: nobody here knows what became of it. */
+export function lostBy(
+  cause: SandboxError,
+  what: string,
+  ids: Pick<SandboxErrorDetails, 'sandboxId' | 'runId'> = {},
+): ConnectionLostError {
+  const text = `the connection was lost, and the outcome of ${what} is not known: ${cause.message}`;
+  return new ConnectionLostError(text, { cause, ...ids });
 }
 
 /** What a host of ours tells of an exit beside its status. */

@@ -1,0 +1,160 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { BehaviorSubject, filter, firstValueFrom } from 'rxjs';
+import { elapsed } from '../contract/kit.js';
+
+/** Which way bytes go. */
+export type Direction = 'toHost' | 'toClient';
+
+/** How a connection ends: as when a machine crashes, or in good order, as when a proxy is restarted. */
+export type CutKind = 'reset' | 'end';
+
+/** Where a connection is cut: when so many bytes have passed in a direction. */
+export interface CutPoint {
+  readonly direction: Direction;
+  readonly bytes: number;
+  readonly kind: CutKind;
+  /** No connection is taken after it. */
+  readonly forGood: boolean;
+}
+
+/** A TCP proxy before a host, on which things go wrong. */
+export class FaultyWay {
+  /** So long each piece is held up, in milliseconds. */
+  delayMs = 0;
+  /** Forwards one byte a turn. */
+  drips = false;
+  /** Takes no new connections. */
+  refuses = false;
+  /** Bytes that have passed, of all connections. */
+  readonly passed: Record<Direction, number> = { toHost: 0, toClient: 0 };
+  readonly #hostPort: number;
+  readonly #server: Server;
+  readonly #open: Set<Socket> = new Set();
+  readonly #isSilent$: BehaviorSubject<boolean> = new BehaviorSubject(false);
+  #cutPoint: CutPoint | undefined;
+
+  private constructor(hostUrl: string) {
+    this.#hostPort = Number(new URL(hostUrl).port);
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
+      this.#connected(near);
+    });
+  }
+
+  static async to(hostUrl: string): Promise<FaultyWay> {
+    const way = new FaultyWay(hostUrl);
+    way.#server.listen(0, '127.0.0.1');
+    await once(way.#server, 'listening');
+    return way;
+  }
+
+  get url(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /** Connections that go on. */
+  get connections(): number {
+    return this.#open.size / 2;
+  }
+
+  /** Cuts what there is, once, when so many bytes have passed. */
+  cutAt(point: CutPoint): void {
+    this.#cutPoint = point;
+  }
+
+  /** Cuts all connections now. */
+  cut(kind: CutKind): void {
+    for (const socket of this.#open)
+      if (kind === 'reset') socket.resetAndDestroy();
+      else socket.destroySoon();
+  }
+
+  /** Forwards nothing more and tells nobody, as when a NAT forgets a connection, until `speak()`. */
+  fallSilent(): void {
+    this.#isSilent$.next(true);
+  }
+
+  /** Forwards again, also what came meanwhile. */
+  speak(): void {
+    this.#isSilent$.next(false);
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#isSilent$.complete();
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #connected(near: Socket): void {
+    if (this.refuses) {
+      near.resetAndDestroy();
+      return;
+    }
+    const far = connect({ port: this.#hostPort, host: '127.0.0.1', allowHalfOpen: true });
+    far.setNoDelay();
+    void this.#forward(near, far, 'toHost');
+    void this.#forward(far, near, 'toClient');
+  }
+
+  /** Until it ends or breaks; then the other one does. */
+  async #forward(from: Socket, to: Socket, direction: Direction): Promise<void> {
+    this.#open.add(from);
+    from.on('error', ignore);
+    const gone = once(from, 'close').then(() => this.#open.delete(from));
+    try {
+      for await (const chunk of from) {
+        const data = chunk as Buffer;
+        const size = this.drips ? 1 : data.length;
+        for (let at = 0; at < data.length; at += size)
+          await this.#pass(data.subarray(at, at + size), { to, direction });
+      }
+      await this.#hearable();
+      to.end();
+      await gone;
+    } catch {
+      // It broke, or was cut here.
+    }
+    await this.#hearable().catch(() => undefined);
+    to.destroySoon();
+  }
+
+  async #pass(
+    piece: Buffer,
+    { to, direction }: { readonly to: Socket; readonly direction: Direction },
+  ): Promise<void> {
+    if (this.delayMs > 0) await elapsed(this.delayMs);
+    if (this.drips) await turn();
+    await this.#hearable();
+    const left = this.#leftUntilCut(direction);
+    await written(to, piece.subarray(0, left));
+    this.passed[direction] += Math.min(left, piece.length);
+    if (left > piece.length) return;
+    const { kind = 'reset', forGood = false } = this.#cutPoint ?? {};
+    this.#cutPoint = undefined;
+    this.refuses ||= forGood;
+    this.cut(kind);
+  }
+
+  #leftUntilCut(direction: Direction): number {
+    if (this.#cutPoint?.direction !== direction) return Infinity;
+    return Math.max(0, this.#cutPoint.bytes - this.passed[direction]);
+  }
+
+  async #hearable(): Promise<unknown> {
+    return firstValueFrom(this.#isSilent$.pipe(filter((isSilent) => !isSilent)));
+  }
+}
+
+/** Settles when it was handed on, or cannot be. */
+function written(to: Socket, data: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    if (!to.writable) resolve();
+    else to.write(data, () => resolve());
+  });
+}
+
+function ignore(): void {
+  // It is closed then, which is heard of.
+}
