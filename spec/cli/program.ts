@@ -1,5 +1,5 @@
 import type * as NodePty from '@lydell/node-pty';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ export function start(...args: readonly string[]): ChildProcess {
 export function startWith(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
-): ChildProcess {
+): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [cli, ...args], { stdio: 'pipe', env: { ...cleanEnv, ...env } });
 }
 

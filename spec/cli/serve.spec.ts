@@ -1,65 +1,27 @@
 import { afterEach, beforeAll, afterAll, describe, expect, it } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { firstValueFrom } from 'rxjs';
 import { processesWith, uniqueSeconds } from '../backends/local/host.js';
 import { makeCertificates } from '../host/certificates.js';
 import { Harness } from '../host/harness.js';
 import { isolationForTests } from '../support/isolation.js';
-import { root } from '../support/repository.js';
+import { startServing, type Served } from './serving.js';
 
-// The command as users start it: built, in a process of its own.
-const cli = join(root, 'dist/cli.js');
 const isolation = isolationForTests();
 
 const harness = new Harness();
 afterEach(() => harness.close());
 
-interface Served {
-  readonly child: ChildProcess;
-  /** The first line of its output. */
-  readonly line: Promise<string>;
-  /** Settles when it has logged this. */
-  logged(message: string): Promise<void>;
-  /** All that it logged, once it has ended. */
-  readonly ended: Promise<{ code: number | null; signal: string | null; log: string }>;
-}
-
-/** Starts `sandbox-rx serve` on a free port. */
+/** Starts `sandbox-rx serve` on a free port, until the test is over. */
 function serve(
   options: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Served {
-  const words = ['serve', '--isolation', isolation, '--port', '0', ...options];
-  const child = spawn(process.execPath, [cli, ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
-  });
-  harness.closing(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  let log = '';
-  child.stderr.on('data', (text: Buffer) => (log += text.toString()));
-  const ended = once(child, 'close').then(([code, signal]) => ({
-    ...{ code: code as number | null, signal: signal as string | null, log },
-  }));
-  const lines = createInterface({ input: child.stdout });
-  const line = Promise.race([
-    once(lines, 'line').then(([text]) => String(text)),
-    ended.then(() => {
-      throw new Error(`it ended: ${log}`);
-    }),
-  ]);
-  line.catch(() => undefined);
-  const logged = async (message: string) => {
-    while (!log.includes(`"msg":"${message}"`)) await once(child.stderr, 'data');
-  };
-  return { child, line, logged, ended };
+  const served = startServing(isolation, options, env);
+  harness.closing(() => served.kill());
+  return served;
 }
 
 describe('sandbox-rx serve', () => {
