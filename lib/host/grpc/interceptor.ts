@@ -50,6 +50,12 @@ export function interceptorOf(calls: Calls): ServerInterceptor {
             }
             proceed(metadata);
           },
+          onReceiveHalfClose: (proceed) => {
+            // grpc-js takes a connection that has gone for an end of the input, and only then, when it is asked for more,
+            // finds that the call is cancelled, which it says a turn later: a process must not take half for all.
+            call.startRead();
+            process.nextTick(proceed);
+          },
           onCancel: () => {
             ended(GrpcStatus.CANCELLED);
           },
