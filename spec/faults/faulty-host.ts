@@ -46,10 +46,20 @@ export class FaultyHost {
     return { way, backend, client: new SandboxClient(backend), close };
   }
 
+  /** Settles when it has neither a run nor a stream. */
+  async idle(): Promise<void> {
+    await metricsUntil(this.metricsUrl, { sandboxrx_runs_live: 0, sandboxrx_streams_open: 0 });
+  }
+
   /** Settles when neither a run, a stream nor a process with this word is left. */
   async nothingLeft(word: string): Promise<void> {
-    await metricsUntil(this.metricsUrl, { sandboxrx_runs_live: 0, sandboxrx_streams_open: 0 });
+    await this.idle();
     await eventually('no process is left', () => processesWith(word).length === 0);
+  }
+
+  /** Settles when a run waits for its reader. */
+  async paused(): Promise<void> {
+    await metricsUntil(this.metricsUrl, { sandboxrx_runs_paused: 1 });
   }
 
   async close(): Promise<void> {

@@ -39,7 +39,7 @@ describe('templates', () => {
     transport = new GrpcTransport({
       ...{ address: new URL(url).host, credentials: credentials.createInsecure() },
       ...{ metadata: () => ({}), windowBytes: 65_535 },
-      ...{ keepaliveMs: 60_000, keepaliveTimeoutMs: 60_000 },
+      ...{ connectTimeoutMs: 20_000, keepaliveMs: 60_000, keepaliveTimeoutMs: 60_000 },
     });
     harness.closing(() => {
       transport.close();

@@ -19,6 +19,13 @@ export interface CutPoint {
   readonly forGood: boolean;
 }
 
+/** What is forwarded in one direction of a connection. */
+interface OneWay {
+  readonly to: Socket;
+  readonly direction: Direction;
+  readonly isSilent$: BehaviorSubject<boolean>;
+}
+
 /** A TCP proxy before a host, on which things go wrong. */
 export class FaultyWay {
   /** So long each piece is held up, in milliseconds. */
@@ -32,7 +39,8 @@ export class FaultyWay {
   readonly #hostPort: number;
   readonly #server: Server;
   readonly #open: Set<Socket> = new Set();
-  readonly #isSilent$: BehaviorSubject<boolean> = new BehaviorSubject(false);
+  /** Of the connections that are made now. */
+  #isSilent$: BehaviorSubject<boolean> = new BehaviorSubject(false);
   #cutPoint: CutPoint | undefined;
 
   private constructor(hostUrl: string) {
@@ -76,6 +84,11 @@ export class FaultyWay {
     this.#isSilent$.next(true);
   }
 
+  /** Stays silent on the connections that there are, and forwards for others. */
+  forgetAll(): void {
+    this.#isSilent$ = new BehaviorSubject(false);
+  }
+
   /** Forwards again, also what came meanwhile. */
   speak(): void {
     this.#isSilent$.next(false);
@@ -94,12 +107,14 @@ export class FaultyWay {
     }
     const far = connect({ port: this.#hostPort, host: '127.0.0.1', allowHalfOpen: true });
     far.setNoDelay();
-    void this.#forward(near, far, 'toHost');
-    void this.#forward(far, near, 'toClient');
+    const isSilent$ = this.#isSilent$;
+    void this.#forward(near, { to: far, direction: 'toHost', isSilent$ });
+    void this.#forward(far, { to: near, direction: 'toClient', isSilent$ });
   }
 
   /** Until it ends or breaks; then the other one does. */
-  async #forward(from: Socket, to: Socket, direction: Direction): Promise<void> {
+  async #forward(from: Socket, way: OneWay): Promise<void> {
+    const { to, isSilent$ } = way;
     this.#open.add(from);
     from.on('error', ignore);
     const gone = once(from, 'close').then(() => this.#open.delete(from));
@@ -108,25 +123,22 @@ export class FaultyWay {
         const data = chunk as Buffer;
         const size = this.drips ? 1 : data.length;
         for (let at = 0; at < data.length; at += size)
-          await this.#pass(data.subarray(at, at + size), { to, direction });
+          await this.#pass(data.subarray(at, at + size), way);
       }
-      await this.#hearable();
+      await hearable(isSilent$);
       to.end();
       await gone;
     } catch {
       // It broke, or was cut here.
     }
-    await this.#hearable().catch(() => undefined);
+    await hearable(isSilent$).catch(() => undefined);
     to.destroySoon();
   }
 
-  async #pass(
-    piece: Buffer,
-    { to, direction }: { readonly to: Socket; readonly direction: Direction },
-  ): Promise<void> {
+  async #pass(piece: Buffer, { to, direction, isSilent$ }: OneWay): Promise<void> {
     if (this.delayMs > 0) await elapsed(this.delayMs);
     if (this.drips) await turn();
-    await this.#hearable();
+    await hearable(isSilent$);
     const left = this.#leftUntilCut(direction);
     await written(to, piece.subarray(0, left));
     this.passed[direction] += Math.min(left, piece.length);
@@ -141,10 +153,10 @@ export class FaultyWay {
     if (this.#cutPoint?.direction !== direction) return Infinity;
     return Math.max(0, this.#cutPoint.bytes - this.passed[direction]);
   }
+}
 
-  async #hearable(): Promise<unknown> {
-    return firstValueFrom(this.#isSilent$.pipe(filter((isSilent) => !isSilent)));
-  }
+function hearable(isSilent$: BehaviorSubject<boolean>): Promise<unknown> {
+  return firstValueFrom(isSilent$.pipe(filter((isSilent) => !isSilent)));
 }
 
 /** Settles when it was handed on, or cannot be. */

@@ -12,7 +12,8 @@ import type { SandboxBackend } from '../../../sandbox/backend.js';
 import { RpcBackend } from '../rpc-backend.js';
 import type { RpcMetadata } from '../rpc-transport.js';
 import { defaultBaseUrl, readBaseUrl } from './base-url.js';
-import { GrpcTransport, type GrpcTarget } from './grpc-transport.js';
+import type { ConnectionTarget } from './connection.js';
+import { GrpcTransport } from './grpc-transport.js';
 
 /** Certificates for a connection, as PEM. */
 export interface GrpcTls {
@@ -54,6 +55,10 @@ export interface GrpcBackendOptions {
    * and, divided by the round trip, the fastest that a stream can be. Default 8388608.
    */
   readonly windowBytes?: number;
+  /**
+   * How long a connection may take to come about before the calls that need it fail, in milliseconds. Default 20000.
+   */
+  readonly connectTimeoutMs?: number;
   /**
    * From one HTTP/2 ping to the next while calls go on, in milliseconds. Default 330000: servers of other makers cut
    * callers who ping more than once in five minutes. A host of this library pings by itself, and takes any; give 20000
@@ -114,10 +119,11 @@ export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend 
 
 function channelOptions({
   windowBytes = 8_388_608,
+  connectTimeoutMs = 20_000,
   keepaliveMs = 330_000,
   keepaliveTimeoutMs = 40_000,
-}: GrpcBackendOptions): Pick<GrpcTarget, 'windowBytes' | 'keepaliveMs' | 'keepaliveTimeoutMs'> {
-  return { windowBytes, keepaliveMs, keepaliveTimeoutMs };
+}: GrpcBackendOptions): Omit<ConnectionTarget, 'address' | 'credentials'> {
+  return { windowBytes, connectTimeoutMs, keepaliveMs, keepaliveTimeoutMs };
 }
 
 /** One that is set to nothing is as one that is not set. */
@@ -170,6 +176,7 @@ function checkOptions(options: GrpcBackendOptions): void {
   checkInteger('requestTimeoutMs', options.requestTimeoutMs, { min: 1, max: maxTimerMs });
   checkInteger('retryBudgetMs', options.retryBudgetMs, { min: 0, max: maxTimerMs });
   checkInteger('watchIntervalMs', options.watchIntervalMs, { min: 10, max: maxTimerMs });
+  checkInteger('connectTimeoutMs', options.connectTimeoutMs, { min: 1, max: maxTimerMs });
   checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
   checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
   checkInteger('windowBytes', options.windowBytes, { min: 65_535, max: 2 ** 31 - 1 });

@@ -1,13 +1,5 @@
-import {
-  Channel,
-  Metadata,
-  status as GrpcStatus,
-  type ChannelCredentials,
-  type ChannelOptions,
-  type StatusObject,
-} from '@grpc/grpc-js';
+import { Metadata, status as GrpcStatus, type StatusObject } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
-import { maxMessageBytes } from '../../../wire/codec.js';
 import { messageOf } from '../../../process/errors/message-of.js';
 import { statusDetailsKey } from '../../../wire/grpc-code.js';
 import { statusToError } from '../../../wire/status-to-error.js';
@@ -21,23 +13,12 @@ import type {
   RpcTransport,
   StreamObserver,
 } from '../rpc-transport.js';
-
-/** A call as the channel makes it: messages are bytes, and each is asked for. */
-type Call = ReturnType<Channel['createCall']>;
+import { Connection, type Call, type ConnectionTarget } from './connection.js';
 
 /** How a transport reaches its server. */
-export interface GrpcTarget {
-  /** As gRPC names it: `host:port`. */
-  readonly address: string;
-  readonly credentials: ChannelCredentials;
+export interface GrpcTarget extends ConnectionTarget {
   /** Sent with each call; asked again for each, so that a token may change. */
   readonly metadata: () => RpcMetadata;
-  /** Bytes that a stream may be sent before they are read. */
-  readonly windowBytes: number;
-  /** From one ping to the next while calls go on, in milliseconds. */
-  readonly keepaliveMs: number;
-  /** How long a ping may stay unanswered. */
-  readonly keepaliveTimeoutMs: number;
 }
 
 /**
@@ -52,22 +33,12 @@ export interface GrpcTarget {
  */
 export class GrpcTransport implements RpcTransport {
   readonly name: string = 'grpc';
-  readonly #channel: Channel;
-  readonly #target: GrpcTarget;
-  readonly #calls: Set<Call> = new Set();
+  readonly #connection: Connection;
+  readonly #metadata: () => RpcMetadata;
 
-  constructor(target: GrpcTarget) {
-    this.#target = target;
-    const options: ChannelOptions = {
-      'grpc.max_send_message_length': maxMessageBytes,
-      'grpc.max_receive_message_length': maxMessageBytes,
-      // A repeated call would run a command twice; what may be repeated is repeated above.
-      'grpc.enable_retries': 0,
-      'grpc-node.flow_control_window': target.windowBytes,
-      'grpc.keepalive_time_ms': target.keepaliveMs,
-      'grpc.keepalive_timeout_ms': target.keepaliveTimeoutMs,
-    };
-    this.#channel = new Channel(target.address, target.credentials, options);
+  constructor({ metadata, ...target }: GrpcTarget) {
+    this.#connection = new Connection(target);
+    this.#metadata = metadata;
   }
 
   call<Request, Response>(
@@ -113,27 +84,26 @@ export class GrpcTransport implements RpcTransport {
     { metadata = {}, timeoutMs, subject }: CallOptions = {},
   ): RpcStream<Request> {
     const deadline = timeoutMs === undefined ? Infinity : Date.now() + timeoutMs;
-    let call: Call;
+    let opened: ReturnType<Connection['open']>;
     let sent: Metadata;
     try {
-      sent = metadataOf({ ...this.#target.metadata(), ...metadata });
-      call = this.#channel.createCall(method.path, deadline, null, null, null);
+      sent = metadataOf({ ...this.#metadata(), ...metadata });
+      opened = this.#connection.open(method.path, deadline);
     } catch (cause) {
       observer.error(notMade(cause, subject), false);
       return neverOpened;
     }
+    const { call, wasSent, over } = opened;
     const stream = new GrpcStream(call, method, observer);
-    const wasSent = (): boolean => call.getPeer() !== this.#channel.getTarget();
-    this.#calls.add(call);
     call.start(sent, {
-      onReceiveMetadata: (opened) => {
-        stream.opened(opened);
+      onReceiveMetadata: (received) => {
+        stream.opened(received);
       },
       onReceiveMessage: (message: Uint8Array) => {
         stream.received(message);
       },
       onReceiveStatus: (status) => {
-        this.#calls.delete(call);
+        over();
         stream.over(status, subject, wasSent);
       },
     });
@@ -142,10 +112,7 @@ export class GrpcTransport implements RpcTransport {
   }
 
   close(): void {
-    this.#channel.close();
-    // The channel lets go of its connection only when its calls have ended by themselves.
-    for (const call of this.#calls)
-      call.cancelWithStatus(GrpcStatus.UNAVAILABLE, 'the connection was closed here');
+    this.#connection.close();
   }
 }
 
