@@ -28,6 +28,14 @@ export function start(...args: readonly string[]): ChildProcess {
 export function startWith(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
+): ChildProcess {
+  return startPiped(env, ...args);
+}
+
+/** The same, for who uses all of its pipes. */
+export function startPiped(
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
 ): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [cli, ...args], { stdio: 'pipe', env: { ...cleanEnv, ...env } });
 }

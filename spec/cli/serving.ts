@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { startWith } from './program.js';
+import { startPiped } from './program.js';
 
 /** A host as users start one. */
 export interface Served {
@@ -22,7 +22,7 @@ export function startServing(
   options: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Served {
-  const child = startWith(env, 'serve', '--isolation', isolation, '--port', '0', ...options);
+  const child = startPiped(env, 'serve', '--isolation', isolation, '--port', '0', ...options);
   let log = '';
   child.stderr.on('data', (text: Buffer) => (log += text.toString()));
   const ended = once(child, 'close').then(([code, signal]) => ({
