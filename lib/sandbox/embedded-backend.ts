@@ -1,4 +1,5 @@
 import {
+  catchError,
   concat,
   defer,
   EMPTY,
@@ -29,7 +30,7 @@ import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
 import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
-import { SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
+import { requireRunning, SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
 import { chosenVolume } from './volumes.js';
 
 /** The id of a sandbox's main command among its runs: none that a caller can give holds a NUL. */
@@ -232,8 +233,15 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     return {
       take: ({ sandboxId, volume }) =>
         defer(() => {
-          const { box, volumes } = this.#sandboxes.running(sandboxId);
-          return snapshots.take(box, { sandboxId, volume: chosenVolume(volumes, volume) });
+          const entry = this.#sandboxes.running(sandboxId);
+          const source = { sandboxId, volume: chosenVolume(entry.volumes, volume) };
+          return snapshots.take(entry.box, source).pipe(
+            catchError((error: unknown) => {
+              // Where it failed because the sandbox ended, that is the reason to tell.
+              requireRunning(entry);
+              throw error;
+            }),
+          );
         }),
       get: (snapshotId) => snapshots.get(snapshotId),
       list: (wanted) => snapshots.list(wanted),

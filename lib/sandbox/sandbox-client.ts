@@ -46,6 +46,7 @@ export class SandboxClient {
    * Makes a sandbox; settles when it is running. Cancelling before that undoes it.
    *
    * @throws {@link SandboxValidationError} at once, for a bad spec.
+   * @throws {@link SandboxNotFoundError} through the operation, for a `snapshotId` that there is not.
    * @throws {@link SandboxError} through the operation, with code `ERR_BACKEND_UNAVAILABLE`, when the backend lacks
    * something that has to be installed.
    * @throws {@link ConnectionLostError} through the operation, when the connection was lost for good: there may be a

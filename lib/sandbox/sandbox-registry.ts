@@ -69,16 +69,8 @@ export class SandboxRegistry<Box> {
   /** @throws SandboxNotFoundError, and SandboxError with code `ERR_SANDBOX_OVER` */
   running(id: string): SandboxEntry<Box> {
     const entry = this.get(id);
-    const { status, reason } = entry.info;
-    if (status === 'running') return entry;
-    const why = reason === undefined ? '' : ` (${reason})`;
-    throw new SandboxError(
-      'ERR_SANDBOX_OVER',
-      `sandbox ${id} is ${status}${why}; create another one`,
-      {
-        sandboxId: id,
-      },
-    );
+    requireRunning(entry);
+    return entry;
   }
 
   list(wanted: SandboxFilter): Observable<SandboxInfo> {
@@ -92,4 +84,13 @@ export class SandboxRegistry<Box> {
   watch(wanted: SandboxFilter): Observable<SandboxInfo> {
     return this.#news.watch(wanted);
   }
+}
+
+/** @throws SandboxError with code `ERR_SANDBOX_OVER`, which says why it is over. */
+export function requireRunning({ info }: Pick<SandboxEntry<unknown>, 'info'>): void {
+  const { id: sandboxId, status, reason } = info;
+  if (status === 'running') return;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  const message = `sandbox ${sandboxId} is ${status}${why}; create another one`;
+  throw new SandboxError('ERR_SANDBOX_OVER', message, { sandboxId });
 }

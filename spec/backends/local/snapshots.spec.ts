@@ -136,6 +136,17 @@ function snapshots(isolation: 'bubblewrap' | 'none'): void {
     );
   });
 
+  it('are not taken where the sandbox ends meanwhile', async () => {
+    const client = clientOf({ isolation });
+    const sandbox = await client.create({ volumes: [work] });
+    await sh(sandbox, 'head -c 100000000 /dev/zero >work/big');
+    const failing = failureOf(sandbox.snapshot());
+    await eventually('it is being taken', () => kept().some((file) => sizeOf(file) > 0));
+    await sandbox.delete();
+    expect(await failing).toMatchObject({ code: 'ERR_SANDBOX_OVER', sandboxId: sandbox.id });
+    expect(kept()).toEqual([]);
+  });
+
   it('are not restored where that is cancelled, and their sandbox is gone', async () => {
     const client = clientOf({ isolation });
     const sandbox = await open(client);
