@@ -1,6 +1,6 @@
 import type { AsyncSubject } from 'rxjs';
-import { SandboxValidationError } from '../process/errors/errors.js';
 import type { Codec } from '../wire/codec.js';
+import { badField, checkId } from './bad-field.js';
 
 /** What a request made. */
 interface Made<Request> {
@@ -23,11 +23,12 @@ export class Creations<Request extends { readonly requestId: string }, T extends
   /** @throws SandboxValidationError where the id was another request's */
   once(request: Request, caller: string | undefined, make: () => T): T {
     const { requestId } = request;
+    checkId('request_id', requestId);
     if (requestId === '') return make();
     const before = this.#byRequestId.get(keyOf(requestId, caller));
     if (before !== undefined) {
       if (isSame(before.bytes, this.#codec.encode(request).finish())) return before.made;
-      throw new SandboxValidationError('request_id: it was that of another request');
+      throw badField('request_id', 'it was that of another request');
     }
     const made = make();
     this.remember(made);

@@ -8,9 +8,11 @@ import {
   type ListAvailableRunnersRequest,
   type ListAvailableRunnersResponse,
 } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
+import { Visibility } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { GrpcCode } from '../wire/grpc-code.js';
 import { Reason } from '../wire/reasons.js';
 import { toTimestamp } from '../wire/timestamp.js';
+import { checkEnum } from './bad-field.js';
 import { pageOf } from './pages.js';
 import { runner } from './runner.js';
 import type { Sandboxes } from './sandboxes.js';
@@ -26,7 +28,9 @@ export class DiscoveryService {
 
   list(request: ListAvailableRunnersRequest): Observable<ListAvailableRunnersResponse> {
     return defer(() => {
-      const { runnerGroupId, gpuType, view, architecture } = request;
+      const { runnerGroupId, gpuType, view, architecture, serviceVisibility } = request;
+      checkEnum('view', view, RunnerView);
+      checkEnum('service_visibility', serviceVisibility, Visibility);
       const isWanted =
         gpuType === '' &&
         (runnerGroupId === '' || runnerGroupId === runner.runnerGroupId) &&
@@ -40,6 +44,7 @@ export class DiscoveryService {
 
   get({ runnerId, view }: GetAvailableRunnerRequest): Observable<AvailableRunner> {
     return defer(() => {
+      checkEnum('view', view, RunnerView);
       if (runnerId !== runner.runnerId) throw noSuchRunner(runnerId);
       return of(this.#runner(view !== RunnerView.RUNNER_VIEW_BASIC));
     });

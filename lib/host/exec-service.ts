@@ -1,11 +1,11 @@
 import { defer, map, reduce, type Observable } from 'rxjs';
 import { concatBytes } from '../process/bytes.js';
-import { SandboxValidationError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import { checkCommand, checkEnv } from '../process/validate.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { plainRun } from '../sandbox/plain-run.js';
 import type { ExecRequest, ExecResponse } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { badField, checkField } from './bad-field.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** Output that is given back of each stream when nothing else is asked for, and at most. */
@@ -25,9 +25,13 @@ export class ExecService {
     return defer(() => {
       const { command, env, maxOutputBytes, container } = request;
       const sandboxId = this.#sandboxes.running(request.sandboxId, container);
-      checkCommand(command);
-      checkEnv('env', env);
-      if (maxOutputBytes < 0) throw new SandboxValidationError('max_output_bytes: negative');
+      checkField('command', () => {
+        checkCommand(command);
+      });
+      checkField('env', () => {
+        checkEnv('env', env);
+      });
+      if (maxOutputBytes < 0) throw badField('max_output_bytes', 'it must not be negative');
       const limit = Math.min(maxOutputBytes || outputBytes.usual, outputBytes.most);
       const collected = { stdout: new Collected(limit), stderr: new Collected(limit) };
       return this.#backend.exec({ ...plainRun, sandboxId, id: newId(), command, env }).pipe(

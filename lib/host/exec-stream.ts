@@ -1,10 +1,17 @@
 import { NEVER, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
-import { SandboxExecutionError, SandboxValidationError } from '../process/errors/errors.js';
+import { SandboxExecutionError } from '../process/errors/errors.js';
 import type { WindowSize } from '../process/process-controls.js';
 import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
 import type { StdinWrite } from '../process/stdin.js';
 import { newId } from '../process/new-id.js';
-import { checkCommand, checkEnv, checkInteger, maxTimerMs } from '../process/validate.js';
+import {
+  checkCommand,
+  checkEnv,
+  checkInteger,
+  checkSignalName,
+  checkText,
+  maxTimerMs,
+} from '../process/validate.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
 import { errorFrame, execRequestOf } from '../wire/exec-frames.js';
 import { errorToStatus } from '../wire/error-to-status.js';
@@ -16,10 +23,12 @@ import type {
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { RunEnd, RunOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { toTimestamp } from '../wire/timestamp.js';
+import { badField, checkField, checkId } from './bad-field.js';
 import type { HostStream, StreamListener } from './call.js';
 import { exhausted } from './limits.js';
 import type { LiveRuns } from './live-runs.js';
 import { OutputFrames } from './output-frames.js';
+import { readOptions } from './read-options.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** What the streams of runs have in common. */
@@ -108,8 +117,13 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     const options = this.#options();
     const id = options.runId || newId();
     const wanted = execRequestOf(init, options);
-    checkCommand(wanted.command);
-    checkEnv('env', wanted.env);
+    checkField('init.command', () => {
+      checkCommand(wanted.command);
+    });
+    checkField('init.env', () => {
+      checkEnv('env', wanted.env);
+    });
+    if (wanted.tty !== undefined && !isSize(wanted.tty)) throw badField('init.tty', sizeRule);
     return {
       ...{ sandboxId, id, keep: false },
       ...wanted,
@@ -138,11 +152,15 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   }
 
   #options(): RunOptions {
-    const bytes = this.#stream.metadata[Extension.run];
-    if (!(bytes instanceof Uint8Array)) return RunOptions.create();
-    const options = decoded(bytes);
-    for (const name of ['killGraceMs', 'drainGraceMs'] as const)
-      checkInteger(name, options[name], { min: 0, max: maxTimerMs });
+    const options = readOptions(this.#stream.metadata, Extension.run, RunOptions);
+    const { runId, killSignal, cwd } = options;
+    checkId('run_id', runId);
+    checkField(Extension.run, () => {
+      for (const name of ['killGraceMs', 'drainGraceMs'] as const)
+        checkInteger(name, options[name], { min: 0, max: maxTimerMs });
+      checkText('cwd', cwd);
+      if (killSignal !== '') checkSignalName('killSignal', killSignal);
+    });
     return options;
   }
 
@@ -244,20 +262,18 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
 
   #resize(size: WindowSize): void {
     if (this.#init?.tty !== true) this.#refuse('resize', 'the run has no terminal');
-    else if (size.cols < 1 || size.rows < 1) this.#refuse('resize', 'a size is at least 1 by 1');
+    else if (!isSize(size)) this.#refuse('resize', sizeRule);
     else this.#size.next(size);
   }
 
   #refuse(field: string, why: string): void {
     this.#run.unsubscribe();
-    this.#stream.fail(new SandboxValidationError(`${field}: ${why}`));
+    this.#stream.fail(badField(field, why));
   }
 }
 
-function decoded(bytes: Uint8Array): RunOptions {
-  try {
-    return RunOptions.decode(bytes);
-  } catch (cause) {
-    throw new SandboxValidationError(`${Extension.run}: it is no RunOptions`, { cause });
-  }
+const sizeRule = 'a terminal has 1 to 65535 rows and columns';
+
+function isSize({ cols, rows }: WindowSize): boolean {
+  return [cols, rows].every((length) => length >= 1 && length <= 65_535);
 }

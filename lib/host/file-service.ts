@@ -1,6 +1,6 @@
 import { concat, defer, map, NEVER, of, reduce, toArray, type Observable } from 'rxjs';
 import { concatBytes } from '../process/bytes.js';
-import { SandboxFileError, SandboxValidationError } from '../process/errors/errors.js';
+import { SandboxFileError } from '../process/errors/errors.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import type {
   ReadFileRequest,
@@ -15,15 +15,13 @@ import type {
   RemoveFileResponse,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { GrpcCode } from '../wire/grpc-code.js';
+import { checkedPath } from './checked-path.js';
 import type { Sandboxes } from './sandboxes.js';
 
 /** A file that is read or written in one call. */
 const maxFileBytes = 33_554_432;
 /** CoreWeave's clients read a larger file by a command, if they are told its size and it is no more than this. */
 const maxCountedBytes = 268_435_456;
-
-/** PATH_MAX of Linux. */
-const maxPathLength = 4096;
 
 /** The files of sandboxes: ReadFile and WriteFile, and what sandbox-rx adds to them. */
 export class FileService {
@@ -39,20 +37,22 @@ export class FileService {
     return defer(() => {
       const sandboxId = this.#sandboxes.running(id, container);
       let bytes = 0;
-      return this.#backend.files.read({ sandboxId, path: checkedPath(path), paused$: NEVER }).pipe(
-        reduce<Uint8Array, Uint8Array[]>((parts, data) => {
-          bytes += data.length;
-          if (bytes > maxCountedBytes) throw tooLarge('read_file', path);
-          // Nothing but the size of a larger file is of use.
-          if (bytes > maxFileBytes) return [];
-          parts.push(data);
-          return parts;
-        }, []),
-        map((parts) => {
-          if (bytes > maxFileBytes) throw tooLarge('read_file', path, bytes);
-          return { content: concatBytes(parts) };
-        }),
-      );
+      return this.#backend.files
+        .read({ sandboxId, path: checkedPath('path', path), paused$: NEVER })
+        .pipe(
+          reduce<Uint8Array, Uint8Array[]>((parts, data) => {
+            bytes += data.length;
+            if (bytes > maxCountedBytes) throw tooLarge('read_file', path);
+            // Nothing but the size of a larger file is of use.
+            if (bytes > maxFileBytes) return [];
+            parts.push(data);
+            return parts;
+          }, []),
+          map((parts) => {
+            if (bytes > maxFileBytes) throw tooLarge('read_file', path, bytes);
+            return { content: concatBytes(parts) };
+          }),
+        );
     });
   }
 
@@ -63,7 +63,7 @@ export class FileService {
       if (data.length > maxFileBytes) throw tooLarge('write_file', path, data.length);
       const data$ = of({ data, accepted: () => undefined });
       return concat(
-        this.#backend.files.write({ sandboxId, path: checkedPath(path), data$ }),
+        this.#backend.files.write({ sandboxId, path: checkedPath('path', path), data$ }),
         of({}),
       );
     });
@@ -72,7 +72,7 @@ export class FileService {
   list({ sandboxId: id, path }: ListFilesRequest): Observable<ListFilesResponse> {
     return defer(() => {
       const sandboxId = this.#sandboxes.running(id);
-      return this.#backend.files.list({ sandboxId, path: checkedPath(path) });
+      return this.#backend.files.list({ sandboxId, path: checkedPath('path', path) });
     }).pipe(
       map(({ sizeBytes, modifiedAtMs, ...file }) => ({
         ...file,
@@ -89,21 +89,12 @@ export class FileService {
       const sandboxId = this.#sandboxes.running(id);
       const removed$ = this.#backend.files.remove({
         sandboxId,
-        path: checkedPath(path),
+        path: checkedPath('path', path),
         recursive,
       });
       return concat(removed$, of({}));
     });
   }
-}
-
-function checkedPath(path: string): string {
-  if (path === '' || path.includes('\0')) {
-    throw new SandboxValidationError('path: give one, and without a NUL');
-  }
-  // It may become the argument of a command, which would then be what could not be started.
-  if (path.length >= maxPathLength) throw new SandboxValidationError('path: it is too long');
-  return path;
 }
 
 function tooLarge(

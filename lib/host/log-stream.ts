@@ -1,11 +1,11 @@
 import { Subscription } from 'rxjs';
-import { SandboxValidationError } from '../process/errors/errors.js';
 import {
   LogEntry,
   type LogStreamError,
   type StreamLogsRequest,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
+import { fromTimestamp, isTimestamp, toTimestamp } from '../wire/timestamp.js';
+import { badField } from './bad-field.js';
 import type { HostStream } from './call.js';
 import type { MainLog } from './main-log.js';
 import type { SandboxRecord } from './sandbox-record.js';
@@ -41,12 +41,14 @@ export function streamLogs(sandboxes: Sandboxes, request: StreamLogsRequest, str
 
 function check({ follow, resumeLogSessionId, ...request }: StreamLogsRequest): void {
   const { tailLines, sinceTime, timestamps } = request;
-  if (tailLines < 0) throw new SandboxValidationError('tail_lines: it must not be negative');
+  if (tailLines < 0) throw badField('tail_lines', 'it must not be negative');
+  if (sinceTime !== undefined && !isTimestamp(sinceTime))
+    throw badField('since_time', 'it is none');
   if (resumeLogSessionId === '') return;
-  if (!follow) throw new SandboxValidationError('resume_log_session_id: it needs follow');
+  if (!follow) throw badField('resume_log_session_id', 'it needs follow');
   if (tailLines !== 0 || sinceTime !== undefined || timestamps) {
-    const text = 'resume_log_session_id: it goes without tail_lines, since_time and timestamps';
-    throw new SandboxValidationError(text);
+    const text = 'it goes without tail_lines, since_time and timestamps';
+    throw badField('resume_log_session_id', text);
   }
 }
 
@@ -84,10 +86,13 @@ function resumeFailure(
   if (from < log.start) {
     return { code: 'REPLAY_GAP', message: 'what follows the offset is no longer kept' };
   }
-  return from > log.end
-    ? { code: 'INVALID_RESUME_OFFSET', message: 'the offset is beyond the end' }
-    : undefined;
+  return from > log.end ? beyondTheEnd : undefined;
 }
+
+const beyondTheEnd: LogStreamError = {
+  code: 'INVALID_RESUME_OFFSET',
+  message: 'the offset is beyond the end',
+};
 
 function fail(stream: Stream, error: LogStreamError): void {
   stream.send(LogEntry.fromPartial({ error }));
@@ -163,8 +168,7 @@ class LogTeller {
   #pump(): void {
     while (!this.#isBehind && !this.#over) {
       if (this.#position < this.#log.start) {
-        fail(this.#stream, { code: 'STREAM_TRUNCATED', message: 'the reader was too slow' });
-        this.#stop();
+        this.#end({ code: 'STREAM_TRUNCATED', message: 'the reader was too slow' });
         return;
       }
       const piece = this.#log.at(this.#position);
@@ -173,14 +177,16 @@ class LogTeller {
       this.#position += data.length;
       this.#send(this.#lines?.stamped(data, piece.timeMs) ?? data, piece.timeMs);
     }
-    if (!this.#isBehind && !this.#over && this.#isAllTold) {
+    if (!this.#isBehind && !this.#over && this.#position >= this.#log.end) this.#allTold();
+  }
+
+  #allTold(): void {
+    // All that there was has been made again, and it is less than was told before.
+    if (this.#skip > 0n) this.#end(beyondTheEnd);
+    else if (this.#log.isComplete || !this.#follow) {
       this.#stop();
       this.#stream.end();
     }
-  }
-
-  get #isAllTold(): boolean {
-    return this.#position >= this.#log.end && (this.#log.isComplete || !this.#follow);
   }
 
   #send(text: Uint8Array, timeMs: number): void {
@@ -202,6 +208,11 @@ class LogTeller {
       this.#isBehind = false;
       this.#pump();
     });
+  }
+
+  #end(error: LogStreamError): void {
+    fail(this.#stream, error);
+    this.#stop();
   }
 
   #stop(): void {

@@ -1,6 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
 import { newId } from '../process/new-id.js';
-import { SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import type { SandboxInfo, SandboxStatus } from '../sandbox/sandbox-spec.js';
 import {
@@ -14,6 +13,8 @@ import {
 import type { Timestamp } from '../wire/generated/google/protobuf/timestamp.js';
 import { infoOf, isTerminal, stateOf } from '../wire/sandbox-state.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
+import { badField } from './bad-field.js';
+import { withoutContents } from './check-spec-fields.js';
 import { MainLog } from './main-log.js';
 
 /** How a sandbox stands, in the words of the API. */
@@ -52,7 +53,7 @@ export class SandboxRecord {
   ) {
     this.id = id;
     this.number = number;
-    this.spec = asked.spec ?? SandboxSpecMessage.create();
+    this.spec = withoutContents(asked.spec ?? SandboxSpecMessage.create());
     const { sourceTemplateId, sourceTemplateRevision, status } = asked;
     this.#origin = { sourceTemplateId, sourceTemplateRevision };
     this.createdAtMs = millisecondsOf(status?.createTime) ?? Date.now();
@@ -132,8 +133,8 @@ export class SandboxRecord {
   /** Empty: its only one. @throws SandboxValidationError where it has no such container. */
   assertContainer(name: string): void {
     if (name === '' || this.spec.containers.some((container) => container.name === name)) return;
-    const text = `container: there is no ${name} in sandbox ${this.id}`;
-    throw new SandboxValidationError(text, { sandboxId: this.id });
+    const { id: sandboxId } = this;
+    throw badField('container', `there is no ${name} in sandbox ${sandboxId}`, { sandboxId });
   }
 
   /** What is told of it. */

@@ -9,7 +9,7 @@ import {
   throwError,
   type Observable,
 } from 'rxjs';
-import { SandboxValidationError, UnsupportedError } from '../process/errors/errors.js';
+import { UnsupportedError } from '../process/errors/errors.js';
 import { checkSpec } from '../sandbox/sandbox-spec.js';
 import { Extension } from '../wire/extension.js';
 import {
@@ -22,16 +22,18 @@ import {
   type ListSandboxesResponse,
   type PurgeSandboxesRequest,
   type PurgeSandboxesResponse,
-  type Sandbox,
+  Sandbox as SandboxMessage,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { StoredSandbox } from '../wire/generated/sandboxrx/store/v1/store.js';
 import { SandboxOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { specOf } from '../wire/sandbox-request.js';
 import { isTerminal } from '../wire/sandbox-state.js';
+import { badField, checkEnum, checkField } from './bad-field.js';
 import type { CallContext } from './call.js';
 import { checkSpecMessage } from './check-request.js';
 import { Creations } from './creations.js';
-import { pageOf } from './pages.js';
+import { fitted, pageOf } from './pages.js';
+import { readOptions } from './read-options.js';
 import { runner } from './runner.js';
 import type { HostSandbox } from './host-sandbox.js';
 import type { Sandboxes } from './sandboxes.js';
@@ -76,7 +78,18 @@ export class SandboxService {
     }
   }
 
-  create(request: CreateSandboxRequest, context: CallContext): Observable<Sandbox> {
+  /** What only a host says of a sandbox, such as the template that it was made of, is no caller's to say. */
+  create(
+    { sandbox, requestId }: CreateSandboxRequest,
+    context: CallContext,
+  ): Observable<SandboxMessage> {
+    const asked = SandboxMessage.create();
+    asked.spec = sandbox?.spec;
+    return this.make({ sandbox: asked, requestId }, context);
+  }
+
+  /** Makes a sandbox, and says where it comes from. */
+  make(request: CreateSandboxRequest, context: CallContext): Observable<SandboxMessage> {
     const { metadata, caller } = context;
     return defer(() => {
       const create = (): HostSandbox => this.#created(request, context);
@@ -88,15 +101,20 @@ export class SandboxService {
     });
   }
 
-  get({ sandboxId }: { readonly sandboxId: string }): Observable<Sandbox> {
+  get({ sandboxId }: { readonly sandboxId: string }): Observable<SandboxMessage> {
     return defer(() => of(this.#message(this.#sandboxes.get(sandboxId))));
   }
 
   list(request: ListSandboxesRequest): Observable<ListSandboxesResponse> {
     return defer(() => {
+      checkEnum('state', request.state, State);
+      const numberOf = ({ record }: HostSandbox): number => record.number;
+      const sizeOf = (sandbox: HostSandbox): number =>
+        SandboxMessage.encode(this.#message(sandbox)).finish().length;
       const wanted = this.#sandboxes.all.filter((sandbox) => this.#isListed(sandbox, request));
-      const { items, nextPageToken } = pageOf(wanted, request, ({ record }) => record.number);
-      return of({ sandboxes: items.map((sandbox) => this.#message(sandbox)), nextPageToken });
+      const page = fitted(pageOf(wanted, request, numberOf), sizeOf, numberOf);
+      const sandboxes = page.items.map((sandbox) => this.#message(sandbox));
+      return of({ sandboxes, nextPageToken: page.nextPageToken });
     });
   }
 
@@ -106,8 +124,7 @@ export class SandboxService {
   ): Observable<DeleteSandboxResponse> {
     return defer(() => {
       const { sandboxId, allowMissing, gracePeriodSeconds } = request;
-      if (gracePeriodSeconds < 0)
-        throw new SandboxValidationError('grace_period_seconds: negative');
+      if (gracePeriodSeconds < 0) throw badField('grace_period_seconds', 'it must not be negative');
       if (allowMissing && !this.#sandboxes.has(sandboxId))
         return of(DeleteSandboxResponse.create());
       const sandbox = this.#sandboxes.get(sandboxId);
@@ -137,7 +154,7 @@ export class SandboxService {
       if (requestId !== '')
         throw new UnsupportedError('requestId', 'PurgeSandboxes takes no request_id');
       if (tags.length > 0 === purgeAll) {
-        throw new SandboxValidationError('tags: give either these or purge_all');
+        throw badField('tags', 'give either these or purge_all');
       }
       const active = this.#sandboxes.all.filter(
         ({ record }) =>
@@ -165,11 +182,11 @@ export class SandboxService {
   #created(request: CreateSandboxRequest, { metadata, caller }: CallContext): HostSandbox {
     const message = request.sandbox?.spec ?? SandboxSpecMessage.create();
     checkSpecMessage(message);
-    const bytes = metadata[Extension.sandbox];
-    const options =
-      bytes instanceof Uint8Array ? SandboxOptions.decode(bytes) : SandboxOptions.create();
+    const options = readOptions(metadata, Extension.sandbox, SandboxOptions);
     const spec = this.#snapshots.restoring(specOf(message, options));
-    checkSpec(spec);
+    checkField('sandbox.spec', () => {
+      checkSpec(spec);
+    });
     const files = message.containers[0]?.files ?? [];
     return this.#sandboxes.create({ id: options.sandboxId, request, spec, files, owner: caller });
   }
@@ -198,7 +215,7 @@ export class SandboxService {
     return tags.every((tag) => record.spec.tags.includes(tag));
   }
 
-  #message({ record }: HostSandbox): Sandbox {
+  #message({ record }: HostSandbox): SandboxMessage {
     return record.message(runner);
   }
 }

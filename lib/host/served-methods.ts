@@ -66,7 +66,7 @@ function sandboxMethods(
     ),
     unary(definition, methods.purgeSandboxes, (request) => service.purge(request)),
     unary(definition, methods.createSandboxFromTemplate, (request, context) =>
-      templates.resolve(request).pipe(mergeMap((resolved) => service.create(resolved, context))),
+      templates.resolve(request).pipe(mergeMap((resolved) => service.make(resolved, context))),
     ),
   ];
 }

@@ -1,5 +1,5 @@
 import { defer, from, map, type Observable } from 'rxjs';
-import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
+import { SandboxNotFoundError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import {
   CreateSandboxRequest,
@@ -17,9 +17,13 @@ import {
 } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
 import { GrpcCode } from '../wire/grpc-code.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
-import { pageOf } from './pages.js';
+import { badField, checkId } from './bad-field.js';
+import { fitted, pageOf } from './pages.js';
 import { overlaid, specOfTemplate } from './template-overlay.js';
 import type { Table } from './store/table.js';
+
+/** A template is told whole, with what is in its files. */
+const maxSpecBytes = 33_554_432;
 
 /** SandboxTemplateService: specs to make sandboxes from. */
 export class TemplateService {
@@ -53,7 +57,11 @@ export class TemplateService {
         // Deleted ones are kept, so that nobody's number changes.
         const numbers = new Map(sorted.map((one, index) => [one, index + 1]));
         const wanted = sorted.filter(({ deleted }) => request.showDeleted || !deleted);
-        const { items, nextPageToken } = pageOf(wanted, request, (one) => numbers.get(one) ?? 0);
+        const numberOf = (one: SandboxTemplate): number => numbers.get(one) ?? 0;
+        const sizeOf = (one: SandboxTemplate): number =>
+          SandboxTemplate.encode(one).finish().length;
+        const page = pageOf(wanted, request, numberOf);
+        const { items, nextPageToken } = fitted(page, sizeOf, numberOf);
         return { sandboxTemplates: [...items], nextPageToken };
       }),
     );
@@ -131,17 +139,25 @@ export class TemplateService {
   async #assertFree(displayName: string, exceptId: string): Promise<void> {
     const taken = (await this.#table.all()).some(
       (one) =>
-        !one.deleted && one.displayName === displayName && one.sandboxTemplateId !== exceptId,
+        !one.deleted &&
+        one.sandboxTemplateId !== exceptId &&
+        // Either finds it.
+        [one.displayName, one.sandboxTemplateId].includes(displayName),
     );
     if (!taken) return;
-    const text = `sandbox_template.display_name: there is a template ${displayName} already`;
-    throw new SandboxValidationError(text);
+    const text = `there is a template ${displayName} already`;
+    throw badField('sandbox_template.display_name', text);
   }
 }
 
 function checked(template: SandboxTemplate | undefined): SandboxTemplate {
   if (template === undefined || template.displayName === '') {
-    throw new SandboxValidationError('sandbox_template.display_name: give one');
+    throw badField('sandbox_template.display_name', 'give one');
+  }
+  checkId('sandbox_template.display_name', template.displayName);
+  const { spec } = template;
+  if (spec !== undefined && PartialSandboxSpec.encode(spec).finish().length > maxSpecBytes) {
+    throw badField('sandbox_template.spec', `it is larger than ${maxSpecBytes} bytes`);
   }
   return template;
 }
@@ -157,7 +173,7 @@ function masked(
   const isWhole = paths.length === 0 || paths.includes('*');
   const unknown = paths.find((path) => !['*', 'display_name', 'spec'].includes(path));
   if (unknown !== undefined) {
-    throw new SandboxValidationError(`update_mask: ${unknown} cannot be changed`);
+    throw badField('update_mask', `${unknown} cannot be changed`);
   }
   const wants = (path: string): boolean => isWhole || paths.includes(path);
   return checked({

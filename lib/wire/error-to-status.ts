@@ -7,7 +7,11 @@ import {
   TimeoutError,
   UnsupportedError,
 } from '../process/errors/errors.js';
-import { SandboxError, type RemoteDetails } from '../process/errors/sandbox-error.js';
+import {
+  SandboxError,
+  type FieldViolation,
+  type RemoteDetails,
+} from '../process/errors/sandbox-error.js';
 import { GrpcCode, type CallStatus } from './grpc-code.js';
 import { errorDomain, Reason, statusOfCode, statusOfFile } from './reasons.js';
 import { writeDetails } from './status-details.js';
@@ -32,7 +36,7 @@ export function errorToStatus(error: unknown): CallStatus & { readonly details: 
     reason: remote.reason ?? reason,
     domain: remote.domain ?? errorDomain,
     metadata: shortened({ ...remote.metadata, ...knownOf(error) }),
-    ...(violations !== undefined && { violations: violations.slice(0, most.violations) }),
+    ...(violations !== undefined && { violations: shown(violations) }),
     ...(retryDelayMs !== undefined && { retryDelayMs }),
   });
   return { ...status, details };
@@ -65,6 +69,13 @@ function messageOf(error: SandboxError): string {
 function shortened(words: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(words).slice(-most.words);
   return Object.fromEntries(entries.map(([name, word]) => [name, cut(word, most.wordLength)]));
+}
+
+function shown(violations: readonly FieldViolation[]): FieldViolation[] {
+  return violations.slice(0, most.violations).map(({ field, description }) => ({
+    field: cut(field, most.wordLength),
+    description: cut(description, most.wordLength),
+  }));
 }
 
 /** Without halves of characters: a header cannot be made of those. */

@@ -14,12 +14,15 @@ import {
 import { SandboxClient, type SandboxBackend } from 'sandbox-rx';
 import { Host, type HostOptions } from 'sandbox-rx/host';
 import { grpcBackend, type ConnectedBackend, type GrpcBackendOptions } from 'sandbox-rx/node';
-import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { DiscoveryServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/discovery.js';
 import { SandboxTemplateServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
+import { statusDetailsKey } from '../../lib/wire/grpc-code.js';
+import { readDetails } from '../../lib/wire/status-details.js';
 
 /** What one test of things that talk to each other has opened; closed with `close`, the last first. */
 export class Remote {
@@ -82,6 +85,7 @@ export class Remote {
 
 interface Codec {
   encode(message: never): { finish(): Uint8Array };
+  fromPartial(fields: object): unknown;
   decode(bytes: Uint8Array): unknown;
 }
 
@@ -105,6 +109,7 @@ interface Service {
 const services: readonly Service[] = [
   SandboxServiceDefinition,
   SandboxTemplateServiceDefinition,
+  DiscoveryServiceDefinition,
   ProcessServiceDefinition,
   FileServiceDefinition,
 ];
@@ -137,6 +142,27 @@ export interface BareEnd {
   readonly metadata: Metadata;
 }
 
+/** What an answer says that went wrong, and with which fields of the request. */
+export interface Refusal {
+  readonly code: number;
+  readonly reason: string | undefined;
+  readonly domain: string | undefined;
+  readonly fields: readonly string[];
+}
+
+/** Reads the `grpc-status-details-bin` of an answer. */
+export function refusalOf({ code, message, metadata }: BareEnd): Refusal {
+  const [bytes] = metadata.get(statusDetailsKey);
+  const details = bytes instanceof Uint8Array ? bytes : undefined;
+  const { reason, domain, violations = [] } = readDetails({ code, message, details });
+  return { code, reason, domain, fields: violations.map(({ field }) => field) };
+}
+
+/** What is refused since a field of the request cannot be as it is. */
+export function badRequest(...fields: readonly string[]): Refusal {
+  return { code: 3, reason: 'CWSANDBOX_INVALID_REQUEST', domain: 'cwsandbox.com', fields };
+}
+
 /** Calls by hand, with whatever bytes one likes. */
 export class BareClient extends Client {
   constructor(url: string) {
@@ -144,6 +170,12 @@ export class BareClient extends Client {
       'grpc.max_send_message_length': -1,
       'grpc.max_receive_message_length': -1,
     });
+  }
+
+  /** The request of a call, of some of its fields. */
+  encoded(name: string, fields: object): Uint8Array {
+    const method = services.flatMap(({ methods }) => methods[name] ?? [])[0];
+    return definitionOf(name).requestSerialize(method?.requestType.fromPartial(fields));
   }
 
   /** A unary call. */

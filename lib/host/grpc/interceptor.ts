@@ -4,8 +4,11 @@ import {
   type Metadata,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
+import { UnsupportedError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { statusDetailsKey } from '../../wire/grpc-code.js';
 import type { Calls, OpenCall } from '../calls/calls.js';
+import { badField } from '../bad-field.js';
 import { exhausted } from '../limits.js';
 import { noteCaller } from './callers.js';
 import { statusOf } from './service.js';
@@ -67,9 +70,19 @@ export function interceptorOf(calls: Calls): ServerInterceptor {
 
 /** The server's own refusals say why like ours. */
 function withDetails(end: CallEnd): CallEnd {
-  if (end.code !== GrpcStatus.RESOURCE_EXHAUSTED || detailsOf(end) !== undefined) return end;
-  return statusOf(exhausted(end.details, false));
+  const refused = detailsOf(end) === undefined ? ownRefusals[end.code]?.(end.details) : undefined;
+  return refused === undefined ? end : statusOf(refused);
 }
+
+/** What the server says of a request that it cannot read. Any other INTERNAL is a fault of this host. */
+const unreadable = /^(Error deserializing request|Invalid grpc-timeout|Failed to decompress)/;
+
+const ownRefusals: Readonly<Record<number, (said: string) => SandboxError | undefined>> = {
+  [GrpcStatus.RESOURCE_EXHAUSTED]: (said) => exhausted(said, false),
+  [GrpcStatus.DEADLINE_EXCEEDED]: (said) => new SandboxError('ERR_REQUEST_TIMEOUT', said),
+  [GrpcStatus.UNIMPLEMENTED]: (said) => new UnsupportedError('request', said),
+  [GrpcStatus.INTERNAL]: (said) => (unreadable.test(said) ? badField('request', said) : undefined),
+};
 
 function detailsOf({ metadata }: CallEnd): Uint8Array | undefined {
   const value = metadata?.get(statusDetailsKey)[0];

@@ -1,4 +1,4 @@
-import type { Codec } from '../../wire/codec.js';
+import { decodeExactly, type Codec } from '../../wire/codec.js';
 import {
   Metadata,
   status as GrpcStatus,
@@ -107,7 +107,7 @@ function served<Request, Answer>(
   const definition: MethodDefinition<Request, Answer> = {
     ...{ path, ...streams, originalName: name },
     requestSerialize: (request) => bufferOf(requestType.encode(request).finish()),
-    requestDeserialize: (bytes) => requestType.decode(bytes),
+    requestDeserialize: (bytes) => decodeExactly(requestType, bytes),
     responseSerialize: (answer) => bufferOf(serialize(answer)),
     responseDeserialize: () => {
       throw new Error('a server reads no answers');
