@@ -51,7 +51,10 @@ export function addServeCommand(program: Command): void {
     )
     .option('--address <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on; 0: one that is free', wholeNumber, 50_051)
-    .option('--token-file <path>', `tokens, one name:token a line (default: $SANDBOX_RX_TOKENS)`)
+    .option(
+      '--token-file <path>',
+      "tokens, one name:token a line, with ' admin' behind it for admins (default: $SANDBOX_RX_TOKENS)",
+    )
     .option('--tls-cert <path>', 'certificate chain of this host, PEM')
     .option('--tls-key <path>', 'private key of --tls-cert, PEM')
     .option('--client-ca <path>', 'authorities whose certificates clients must have, PEM')

@@ -1,11 +1,11 @@
+import type { Caller } from './auth/tokens.js';
+
 /** What came beside a message: keys in lower case; those that end in `-bin` have bytes. */
 export type CallMetadata = Readonly<Record<string, string | Uint8Array>>;
 
 /** Who makes a call, and with what. */
-export interface CallContext {
+export interface CallContext extends Caller {
   readonly metadata: CallMetadata;
-  /** The name of the caller's token, where the host wants tokens. */
-  readonly caller: string | undefined;
   /** Aborted when the caller gave the call up, went away, or its deadline passed. */
   readonly signal: AbortSignal;
 }

@@ -148,7 +148,11 @@ export class SandboxService {
     });
   }
 
-  purge(request: PurgeSandboxesRequest): Observable<PurgeSandboxesResponse> {
+  /** Of the caller's own sandboxes; an admin's reach is that of all. */
+  purge(
+    request: PurgeSandboxesRequest,
+    { caller, isAdmin }: CallContext,
+  ): Observable<PurgeSandboxesResponse> {
     return defer(() => {
       const { tags, purgeAll, dryRun, requestId } = request;
       if (requestId !== '')
@@ -157,8 +161,10 @@ export class SandboxService {
         throw badField('tags', 'give either these or purge_all');
       }
       const active = this.#sandboxes.all.filter(
-        ({ record }) =>
-          record.phase !== 'over' && tags.every((tag) => record.spec.tags.includes(tag)),
+        ({ record, owner }) =>
+          record.phase !== 'over' &&
+          (isAdmin || owner === caller) &&
+          tags.every((tag) => record.spec.tags.includes(tag)),
       );
       if (!dryRun) for (const sandbox of active) void this.#sandboxes.end(sandbox, { graceMs: 0 });
       return of({

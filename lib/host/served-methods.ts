@@ -1,4 +1,5 @@
-import { concat, defer, ignoreElements, mergeMap, of } from 'rxjs';
+import { concat, defer, ignoreElements, mergeMap, of, throwError, type Observable } from 'rxjs';
+import { SandboxError } from '../process/errors/sandbox-error.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { DiscoveryServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/discovery.js';
 import { SandboxTemplateServiceDefinition } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
@@ -7,6 +8,7 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
 import { ExecStream, type ExecStreams } from './exec-stream.js';
@@ -64,7 +66,9 @@ function sandboxMethods(
     unary(definition, methods.deleteSandbox, (request, context) =>
       service.delete(request, context),
     ),
-    unary(definition, methods.purgeSandboxes, (request) => service.purge(request)),
+    unary(definition, methods.purgeSandboxes, (request, context) =>
+      service.purge(request, context),
+    ),
     unary(definition, methods.createSandboxFromTemplate, (request, context) =>
       templates.resolve(request).pipe(mergeMap((resolved) => service.make(resolved, context))),
     ),
@@ -111,12 +115,45 @@ function templateMethods(service: TemplateService): readonly ServedMethod[] {
   const definition = SandboxTemplateServiceDefinition;
   const { methods } = definition;
   return [
-    unary(definition, methods.createSandboxTemplate, (request) => service.create(request)),
-    unary(definition, methods.getSandboxTemplate, (request) => service.get(request)),
-    unary(definition, methods.listSandboxTemplates, (request) => service.list(request)),
-    unary(definition, methods.updateSandboxTemplate, (request) => service.update(request)),
-    unary(definition, methods.deleteSandboxTemplate, (request) => service.delete(request)),
+    unary(
+      definition,
+      methods.createSandboxTemplate,
+      byAdmin((request) => service.create(request)),
+    ),
+    unary(definition, methods.getSandboxTemplate, (request, context) =>
+      service.get(seenBy(context, request)),
+    ),
+    unary(definition, methods.listSandboxTemplates, (request, context) =>
+      service.list(seenBy(context, request)),
+    ),
+    unary(
+      definition,
+      methods.updateSandboxTemplate,
+      byAdmin((request) => service.update(request)),
+    ),
+    unary(
+      definition,
+      methods.deleteSandboxTemplate,
+      byAdmin((request) => service.delete(request)),
+    ),
   ];
+}
+
+/** A call that only admins may make. */
+function byAdmin<Request, Response>(
+  answer: (request: Request) => Observable<Response>,
+): (request: Request, context: CallContext) => Observable<Response> {
+  const text = 'this call needs a token of an admin';
+  return (request, { isAdmin }) =>
+    isAdmin ? answer(request) : throwError(() => new SandboxError('ERR_PERMISSION', text));
+}
+
+/** To all but admins, what was deleted is not there. */
+function seenBy<Request extends { readonly showDeleted: boolean }>(
+  { isAdmin }: CallContext,
+  request: Request,
+): Request {
+  return { ...request, showDeleted: request.showDeleted && isAdmin };
 }
 
 function discoveryMethods(service: DiscoveryService): readonly ServedMethod[] {

@@ -1,4 +1,4 @@
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { SandboxValidationError } from 'sandbox-rx';
 import { Host, readTokens } from 'sandbox-rx/host';
@@ -6,6 +6,8 @@ import {
   CreateSandboxRequest,
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { eventually } from '../contract/kit.js';
+import { BareClient, refusalOf } from '../support/remote.js';
 import { makeCertificates, type Certificates } from './certificates.js';
 import { bareCall, failureOf, Harness, memory } from './harness.js';
 
@@ -80,11 +82,104 @@ describe('tokens', () => {
   });
 });
 
+describe('tokens of admins', () => {
+  const known = [...tokens, { name: 'root', token: 'token-of-root', admin: true }];
+  const denied = { code: 7, reason: 'SANDBOXRX_PERMISSION', domain: 'cwsandbox.com', fields: [] };
+
+  /** A host that knows three, and how one of them calls it. */
+  async function guarded() {
+    const { url } = await harness.listening({ tokens: known });
+    const bare = new BareClient(url);
+    harness.closing(() => {
+      bare.close();
+    });
+    const metadataOf = (name: string) => {
+      const metadata = new Metadata();
+      metadata.set('authorization', `Bearer token-of-${name}`);
+      return metadata;
+    };
+    return {
+      client: (name: string) => harness.client({ url, token: `token-of-${name}` }),
+      call: (name: string, method: string, fields: object) =>
+        bare.unary(method, bare.encoded(method, fields), metadataOf(name)),
+    };
+  }
+
+  const template = { sandboxTemplate: { displayName: 'one' } };
+
+  it('purge what others made; those of others only their own', async () => {
+    const { client, call } = await guarded();
+    await client('ada').create({ id: 'of-ada', tags: ['a'] });
+    await client('grace').create({ id: 'of-grace', tags: ['a'] });
+    await client('root').create({ id: 'of-root' });
+    const counted = { purgeAll: true, dryRun: true };
+    const count = (purgeCount: number) => ({ messages: [{ purgeCount }] });
+    expect(await call('ada', 'purgeSandboxes', counted)).toMatchObject(count(1));
+    expect(await call('root', 'purgeSandboxes', counted)).toMatchObject(count(3));
+    expect(await call('grace', 'purgeSandboxes', { tags: ['a'] })).toMatchObject(count(1));
+    await eventually('it is purged', async () => {
+      const live = await client('ada').list({ status: 'running' });
+      return live.map(({ id }) => id).join() === 'of-ada,of-root';
+    });
+  });
+
+  it('write templates; with others they are read, and make sandboxes', async () => {
+    const { call } = await guarded();
+    const sandboxTemplateId = 'one';
+    for (const [method, fields] of [
+      ['createSandboxTemplate', template],
+      ['updateSandboxTemplate', { sandboxTemplateId, ...template }],
+      ['deleteSandboxTemplate', { sandboxTemplateId }],
+    ] as const) {
+      expect(refusalOf(await call('ada', method, fields))).toEqual(denied);
+    }
+    const spec = { containers: [{ name: 'main', image: 'any' }] };
+    const whole = { sandboxTemplate: { ...template.sandboxTemplate, spec } };
+    expect(await call('root', 'createSandboxTemplate', whole)).toMatchObject({ code: 0 });
+    expect(await call('ada', 'getSandboxTemplate', { sandboxTemplateId })).toMatchObject({
+      code: 0,
+    });
+    const made = await call('ada', 'createSandboxFromTemplate', { templateId: 'one' });
+    expect(made).toMatchObject({ code: 0 });
+  });
+
+  it('see deleted templates; to those of others they are not there', async () => {
+    const { call } = await guarded();
+    await call('root', 'createSandboxTemplate', template);
+    await call('root', 'deleteSandboxTemplate', { sandboxTemplateId: 'one' });
+    const get = { sandboxTemplateId: 'one', showDeleted: true };
+    const list = { showDeleted: true };
+    expect(await call('root', 'getSandboxTemplate', get)).toMatchObject({ code: 0 });
+    expect(await call('ada', 'getSandboxTemplate', get)).toMatchObject({ code: 5 });
+    const listed = async (name: string) =>
+      (await call(name, 'listSandboxTemplates', list)).messages;
+    expect(await listed('root')).toMatchObject([{ sandboxTemplates: [{ deleted: true }] }]);
+    expect(await listed('ada')).toMatchObject([{ sandboxTemplates: [] }]);
+  });
+
+  it('are no more than others where all may see', async () => {
+    const { client } = await guarded();
+    const { id } = await client('ada').create();
+    const found = await client('grace').get(id);
+    expect((await found.exec(['echoBoth'])).stdout).toBe('out\n');
+    await found.delete();
+    expect(await client('ada').list()).toEqual([]);
+  });
+});
+
 describe('readTokens', () => {
   it('reads name:token, one a line, with comments', () => {
     expect(readTokens('# people\nada:a:b=\r\n\n  grace : token-of-grace \n')).toEqual([
       { name: 'ada', token: 'a:b=' },
       { name: 'grace', token: 'token-of-grace' },
+    ]);
+  });
+
+  it('reads who is an admin', () => {
+    expect(readTokens('ada:one admin\ngrace: admin\nroot:two\t admin\n')).toEqual([
+      { name: 'ada', token: 'one', admin: true },
+      { name: 'grace', token: 'admin' },
+      { name: 'root', token: 'two', admin: true },
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SandboxValidationError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
-import { checkRecord, requireText } from '../../process/validate.js';
+import { checkBoolean, checkRecord, requireText } from '../../process/validate.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
 
 /** A bearer token that a host accepts. */
@@ -10,11 +10,13 @@ export interface HostToken {
   readonly name: string;
   /** What callers send as `authorization: Bearer <token>`: visible ASCII without spaces. */
   readonly token: string;
+  /** Whether its bearer may write templates, see deleted ones, and purge the sandboxes of others. Default `false`. */
+  readonly admin?: boolean;
 }
 
 /**
- * Reads tokens of a file or an environment variable: one `name:token` a line, where empty lines and those that begin
- * with `#` say nothing.
+ * Reads tokens of a file or an environment variable: one `name:token` a line, with ` admin` behind it for those who
+ * administer. Empty lines and those that begin with `#` say nothing.
  *
  * @throws {@link SandboxValidationError} for a line of another form, and for a name or a token that comes twice. It tells
  * the number of the line, never its text.
@@ -35,10 +37,9 @@ export function readTokens(text: string): readonly HostToken[] {
     const entry = line.trim();
     if (entry === '' || entry.startsWith('#')) continue;
     const at = entry.indexOf(':');
-    tokens.push({
-      name: entry.slice(0, Math.max(at, 0)).trim(),
-      token: entry.slice(at + 1).trim(),
-    });
+    const [, token = '', admin] = /^\s*(.*?)(\s+admin)?$/.exec(entry.slice(at + 1)) ?? [];
+    const name = entry.slice(0, Math.max(at, 0)).trim();
+    tokens.push({ name, token, ...(admin !== undefined && { admin: true }) });
     checkToken(`line ${index + 1} of the tokens`, tokens.at(-1));
   }
   checkTokens(tokens);
@@ -60,7 +61,8 @@ export function checkTokens(tokens: unknown): void {
 /** Its messages must not show the token, nor a line that may be one. */
 function checkToken(where: string, value: unknown): void {
   checkRecord(where, value);
-  const { name, token } = { name: undefined, token: undefined, ...value };
+  const { name, token, admin } = { name: undefined, token: undefined, admin: undefined, ...value };
+  checkBoolean(`${where}: admin`, admin);
   requireText(`${where}: the name`, name);
   if (!/^[\w.-]{1,64}$/.test(name)) {
     const text = `${where}: it is name:token, with a name of 1 to 64 letters, digits, '.', '_' or '-'`;
@@ -72,21 +74,31 @@ function checkToken(where: string, value: unknown): void {
   }
 }
 
+/** Who makes a call. */
+export interface Caller {
+  /** The name of the caller's token, where the host wants tokens. */
+  readonly caller: string | undefined;
+  /** Whether the caller may do what concerns others. Where a host wants no tokens, everybody may. */
+  readonly isAdmin: boolean;
+}
+
 /** The tokens of a host, as it keeps them: their hashes. */
 export class Tokens {
-  readonly #known: readonly { readonly name: string; readonly hash: Buffer }[];
+  readonly #known: readonly (Caller & { readonly hash: Buffer })[];
 
   constructor(tokens: readonly HostToken[]) {
-    this.#known = tokens.map(({ name, token }) => ({ name, hash: hashOf(token) }));
+    this.#known = tokens.map(({ name: caller, token, admin: isAdmin = false }) => ({
+      ...{ caller, isAdmin, hash: hashOf(token) },
+    }));
   }
 
   /**
-   * The name of the token that a call came with; undefined where the host wants none.
+   * Whose token a call came with.
    *
    * @throws SandboxError with code `ERR_PERMISSION` (UNAUTHENTICATED) where it is missing or not known.
    */
-  verify(authorization: string | undefined): string | undefined {
-    if (this.#known.length === 0) return undefined;
+  verify(authorization: string | undefined): Caller {
+    if (this.#known.length === 0) return { caller: undefined, isAdmin: true };
     const token = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) {
       throw unauthenticated('this host wants a token: send `authorization: Bearer <token>`');
@@ -95,7 +107,7 @@ export class Tokens {
     const hash = hashOf(token);
     const [found] = this.#known.filter((known) => timingSafeEqual(known.hash, hash));
     if (found === undefined) throw unauthenticated('the token is not one that this host knows');
-    return found.name;
+    return found;
   }
 }
 

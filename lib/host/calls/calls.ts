@@ -4,7 +4,7 @@ import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { errorToStatus } from '../../wire/error-to-status.js';
 import type { CallStatus } from '../../wire/grpc-code.js';
 import { readDetails } from '../../wire/status-details.js';
-import type { Tokens } from '../auth/tokens.js';
+import type { Caller, Tokens } from '../auth/tokens.js';
 import { checkRoom, type Count, type HostLimits } from '../limits.js';
 
 /** A call that has come in. */
@@ -19,9 +19,7 @@ export interface Arrival {
 }
 
 /** A call that was let in and goes on. */
-export interface OpenCall extends Arrival {
-  /** The name of the caller's token, where the host wants tokens. */
-  readonly caller: string | undefined;
+export interface OpenCall extends Arrival, Caller {
   readonly startedAtMs: number;
 }
 
@@ -80,11 +78,12 @@ export class Calls {
   begin(arrival: Arrival): OpenCall {
     const startedAtMs = performance.now();
     if (arrival.path.startsWith(openService)) {
-      const probe = { ...arrival, caller: undefined, startedAtMs };
+      const probe = { ...arrival, caller: undefined, isAdmin: false, startedAtMs };
       this.#probes.add(probe);
       return probe;
     }
-    const call = { ...arrival, caller: this.#callerOf(arrival), startedAtMs };
+    const { caller, isAdmin } = this.#callerOf(arrival);
+    const call = { ...arrival, caller, isAdmin, startedAtMs };
     try {
       this.#checkRoom(call);
     } catch (error) {
@@ -125,7 +124,7 @@ export class Calls {
     for (const call of [...this.#open, ...this.#probes]) call.fail(new ConnectionLostError(text));
   }
 
-  #callerOf(arrival: Arrival): string | undefined {
+  #callerOf(arrival: Arrival): Caller {
     try {
       return this.#config.tokens.verify(arrival.authorization);
     } catch (error) {

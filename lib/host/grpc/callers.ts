@@ -1,14 +1,15 @@
 import type { Metadata } from '@grpc/grpc-js';
+import type { Caller } from '../auth/tokens.js';
 
 /** Kept beside the metadata, where no caller can put it. */
-const callers: WeakMap<Metadata, string> = new WeakMap();
+const callers: WeakMap<Metadata, Caller> = new WeakMap();
 
-/** Notes the name of the token that a call came with. */
-export function noteCaller(metadata: Metadata, caller: string | undefined): void {
-  if (caller !== undefined) callers.set(metadata, caller);
+/** Notes who makes a call. */
+export function noteCaller(metadata: Metadata, { caller, isAdmin }: Caller): void {
+  callers.set(metadata, { caller, isAdmin });
 }
 
-/** The name of the token that a call came with. */
-export function callerOf(metadata: Metadata): string | undefined {
-  return callers.get(metadata);
+/** Who makes a call; nobody who may do more than others, where that was not noted. */
+export function callerOf(metadata: Metadata): Caller {
+  return callers.get(metadata) ?? { caller: undefined, isAdmin: false };
 }

@@ -39,7 +39,7 @@ export function interceptorOf(calls: Calls): ServerInterceptor {
           call.sendStatus(statusOf(error));
         },
       });
-      noteCaller(metadata, open.caller);
+      noteCaller(metadata, open);
     };
     return new ServerInterceptingCall(call, {
       start: (next) => {

@@ -143,7 +143,7 @@ function contextOf<Request, Response>(
   });
   const context = {
     metadata: plain(call.metadata),
-    caller: callerOf(call.metadata),
+    ...callerOf(call.metadata),
     signal: gone.signal,
   };
   return {
@@ -182,7 +182,7 @@ class GrpcHostStream<Request, Response> implements HostStream<Request, Response>
     this.#call = call;
     this.#encode = (message) => responseType.encode(message).finish();
     this.metadata = plain(call.metadata);
-    this.caller = callerOf(call.metadata);
+    this.caller = callerOf(call.metadata).caller;
   }
 
   listen(listener: StreamListener<Request>): void {
