@@ -6,3 +6,18 @@ export {
   type GrpcBackendOptions,
   type GrpcTls,
 } from './backends/rpc/grpc/grpc-backend.js';
+export type {
+  RunnerCapacity,
+  RunnerFilter,
+  RunnerInfo,
+  Runners,
+  ServiceVisibility,
+} from './backends/rpc/runners.js';
+export type {
+  TemplateChange,
+  TemplateContainer,
+  TemplateInfo,
+  Templates,
+  TemplateSpec,
+  TemplateView,
+} from './backends/rpc/templates.js';

@@ -3,6 +3,7 @@ import {
   Container,
   CreateSandboxRequest,
   NetworkOptions,
+  type PartialSandboxSpec,
   SandboxSpec as SandboxSpecMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { SandboxOptions } from './generated/sandboxrx/v1/sandboxrx.js';
@@ -42,7 +43,8 @@ export function sandboxRequestOf(
   };
 }
 
-function specMessageOf(spec: SandboxSpec, image: string): SandboxSpecMessage {
+/** What a sandbox shall be, as coreweave.sandbox.v1 says it. */
+export function specMessageOf(spec: SandboxSpec, image: string): SandboxSpecMessage {
   const { env = {}, cwd = '', tags = [], lifetimeMs = 0, limits: { memoryBytes } = {} } = spec;
   const [command = '', ...args] = spec.command ?? keepAlive;
   const { volumes, volumeMounts } = volumeMessagesOf(spec);
@@ -110,6 +112,13 @@ export function specOf(
     ...volumesOf(message),
     ...limitsOf(options),
   };
+}
+
+/** What a template says of its sandboxes. A command that only keeps a sandbox alive is none. */
+export function specOfPartial(message: PartialSandboxSpec): SandboxSpec {
+  const { command = [], ...spec } = specOf(SandboxSpecMessage.fromPartial(message));
+  const isKept = command.join('\0') === keepAlive.join('\0');
+  return { ...spec, ...(command.length > 0 && !isKept && { command }) };
 }
 
 function networkSpecOf(network: NetworkOptions | undefined): Pick<SandboxSpec, 'network'> {

@@ -1,6 +1,25 @@
 import {
+  DiscoveryServiceDefinition,
+  type AvailableRunner,
+  type GetAvailableRunnerRequest,
+  type ListAvailableRunnersRequest,
+  type ListAvailableRunnersResponse,
+} from '../../wire/generated/coreweave/sandbox/v1/discovery.js';
+import {
+  SandboxTemplateServiceDefinition,
+  type CreateSandboxTemplateRequest,
+  type DeleteSandboxTemplateRequest,
+  type GetSandboxTemplateRequest,
+  type ListSandboxTemplatesRequest,
+  type ListSandboxTemplatesResponse,
+  type SandboxTemplate,
+  type UpdateSandboxTemplateRequest,
+} from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import type { Empty } from '../../wire/generated/google/protobuf/empty.js';
+import {
   SandboxServiceDefinition,
   type CreateFileSystemSnapshotRequest,
+  type CreateSandboxFromTemplateRequest,
   type CreateSandboxRequest,
   type DeleteFileSystemSnapshotRequest,
   type DeleteSandboxRequest,
@@ -37,6 +56,8 @@ import { rpcMethod, type RpcMethod } from './rpc-method.js';
 const { methods: sandbox } = SandboxServiceDefinition;
 const { methods: process } = ProcessServiceDefinition;
 const { methods: file } = FileServiceDefinition;
+const { methods: template } = SandboxTemplateServiceDefinition;
+const { methods: discovery } = DiscoveryServiceDefinition;
 
 export const createSandbox: RpcMethod<CreateSandboxRequest, Sandbox> = rpcMethod(
   SandboxServiceDefinition,
@@ -93,4 +114,30 @@ export const listFiles: RpcMethod<ListFilesRequest, ListFilesResponse> = rpcMeth
 export const removeFile: RpcMethod<RemoveFileRequest, RemoveFileResponse> = rpcMethod(
   FileServiceDefinition,
   file.removeFile,
+);
+export const createSandboxFromTemplate: RpcMethod<CreateSandboxFromTemplateRequest, Sandbox> =
+  rpcMethod(SandboxServiceDefinition, sandbox.createSandboxFromTemplate);
+export const createSandboxTemplate: RpcMethod<CreateSandboxTemplateRequest, SandboxTemplate> =
+  rpcMethod(SandboxTemplateServiceDefinition, template.createSandboxTemplate);
+export const getSandboxTemplate: RpcMethod<GetSandboxTemplateRequest, SandboxTemplate> = rpcMethod(
+  SandboxTemplateServiceDefinition,
+  template.getSandboxTemplate,
+);
+export const listSandboxTemplates: RpcMethod<
+  ListSandboxTemplatesRequest,
+  ListSandboxTemplatesResponse
+> = rpcMethod(SandboxTemplateServiceDefinition, template.listSandboxTemplates);
+export const updateSandboxTemplate: RpcMethod<UpdateSandboxTemplateRequest, SandboxTemplate> =
+  rpcMethod(SandboxTemplateServiceDefinition, template.updateSandboxTemplate);
+export const deleteSandboxTemplate: RpcMethod<DeleteSandboxTemplateRequest, Empty> = rpcMethod(
+  SandboxTemplateServiceDefinition,
+  template.deleteSandboxTemplate,
+);
+export const listAvailableRunners: RpcMethod<
+  ListAvailableRunnersRequest,
+  ListAvailableRunnersResponse
+> = rpcMethod(DiscoveryServiceDefinition, discovery.listAvailableRunners);
+export const getAvailableRunner: RpcMethod<GetAvailableRunnerRequest, AvailableRunner> = rpcMethod(
+  DiscoveryServiceDefinition,
+  discovery.getAvailableRunner,
 );

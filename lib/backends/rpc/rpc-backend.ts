@@ -38,11 +38,13 @@ import { sandboxRequestOf } from '../../wire/sandbox-request.js';
 import { infoOf, isReady, isTerminal } from '../../wire/sandbox-state.js';
 import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
+import { RpcRunners, type Runners } from './runners.js';
+import { RpcTemplates, type Templates } from './templates.js';
 import { Recently } from './recently.js';
 import { rpcFiles } from './rpc-files.js';
 import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
-import type { RpcTransport } from './rpc-transport.js';
+import type { Answer, RpcTransport } from './rpc-transport.js';
 import { SandboxCalls } from './sandbox-calls.js';
 import { SandboxWatch } from './sandbox-watch.js';
 import { undoable } from './undoable.js';
@@ -75,6 +77,8 @@ export class RpcBackend implements SandboxBackend {
   };
   readonly files: BackendFiles;
   readonly snapshots: BackendSnapshots;
+  readonly runners: Runners;
+  readonly templates: Templates;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
   readonly #image: string;
@@ -93,16 +97,23 @@ export class RpcBackend implements SandboxBackend {
       timeoutMs: config.requestTimeoutMs,
       exec$: (request) => this.exec(request),
     });
+    const { requestTimeoutMs: timeoutMs, image } = config;
+    this.runners = new RpcRunners(transport, timeoutMs);
+    this.templates = new RpcTemplates(transport, {
+      ...{ timeoutMs, image },
+      make: (creation) => this.#made(creation),
+    });
   }
 
   create(spec: SandboxSpec): Observable<SandboxInfo> {
-    return undoable(
-      (created) => this.#create(spec, created),
-      (id) => this.delete(id),
-    ).pipe(
-      tap((info) => {
-        this.#watch.learn(info);
-      }),
+    const { request, options, needsOptions } = sandboxRequestOf(spec, {
+      image: this.#image,
+      requestId: '',
+    });
+    const metadata = { ...settled, [Extension.sandbox]: SandboxOptions.encode(options).finish() };
+    return this.#made(
+      () => this.#calls.create({ ...request, requestId: newId() }, metadata),
+      needsOptions,
     );
   }
 
@@ -187,18 +198,13 @@ export class RpcBackend implements SandboxBackend {
     );
   }
 
-  /** Asks for it and waits until it is ready; `created` is told its id as soon as there is one. */
-  #create(spec: SandboxSpec, created: (id: string) => void): Observable<SandboxInfo> {
-    return defer(() => {
-      const { request, options, needsOptions } = sandboxRequestOf(spec, {
-        image: this.#image,
-        requestId: newId(),
-      });
-      const metadata = {
-        [Extension.sandbox]: SandboxOptions.encode(options).finish(),
-        [Extension.settle]: 'create',
-      };
-      return this.#calls.create(request, metadata).pipe(
+  /** Asks for a sandbox by a call that is made for each subscription, and waits until it is ready. */
+  #made(
+    creation: () => Observable<Answer<Sandbox>>,
+    needsOptions = false,
+  ): Observable<SandboxInfo> {
+    const made = (created: (id: string) => void): Observable<SandboxInfo> =>
+      defer(creation).pipe(
         mergeMap(({ message, metadata: answered }) => {
           const { sandboxId, status } = message;
           created(sandboxId);
@@ -210,7 +216,11 @@ export class RpcBackend implements SandboxBackend {
             : this.#begun(sandboxId);
         }),
       );
-    });
+    return undoable(made, (id) => this.delete(id)).pipe(
+      tap((info) => {
+        this.#watch.learn(info);
+      }),
+    );
   }
 
   #begun(sandboxId: string): Observable<SandboxInfo> {
@@ -235,6 +245,9 @@ export class RpcBackend implements SandboxBackend {
     );
   }
 }
+
+/** To be answered when it runs, by a host of ours. */
+const settled = { [Extension.settle]: 'create' };
 
 const oneRunOnly =
   'the server cannot tell whether a run with this id was started before; leave the id out';

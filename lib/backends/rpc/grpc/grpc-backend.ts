@@ -10,6 +10,8 @@ import {
 } from '../../../process/validate.js';
 import type { SandboxBackend } from '../../../sandbox/backend.js';
 import { RpcBackend } from '../rpc-backend.js';
+import type { Runners } from '../runners.js';
+import type { Templates } from '../templates.js';
 import type { RpcMetadata } from '../rpc-transport.js';
 import { defaultBaseUrl, readBaseUrl } from './base-url.js';
 import type { ConnectionTarget } from './connection.js';
@@ -71,6 +73,10 @@ export interface GrpcBackendOptions {
 
 /** A backend that reaches its sandboxes over a connection. */
 export interface ConnectedBackend extends SandboxBackend {
+  /** What the server runs its sandboxes on. */
+  readonly runners: Runners;
+  /** Specs that the server keeps, to make sandboxes of. */
+  readonly templates: Templates;
   /** Ends what is going on, and lets go of the connection. Sandboxes stay. */
   close(): void;
 }
