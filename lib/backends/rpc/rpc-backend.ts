@@ -40,6 +40,7 @@ import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
+import { createSandboxFromTemplate } from './methods.js';
 import { Recently } from './recently.js';
 import { rpcFiles } from './rpc-files.js';
 import { RpcSnapshots } from './rpc-snapshots.js';
@@ -101,7 +102,10 @@ export class RpcBackend implements SandboxBackend {
     this.runners = new RpcRunners(transport, timeoutMs);
     this.templates = new RpcTemplates(transport, {
       ...{ timeoutMs, image },
-      make: (creation) => this.#made(creation),
+      make: (request) =>
+        this.#made(() =>
+          this.#calls.creating(createSandboxFromTemplate, request(), { metadata: settled }),
+        ),
     });
   }
 

@@ -8,6 +8,7 @@ import {
   type ListSandboxesResponse,
   Sandbox,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { GrpcCode } from '../../wire/grpc-code.js';
 import { allPages } from './all-pages.js';
 import { isUncertain, lostBy } from './call-outcome.js';
 import { createSandbox, deleteSandbox, getSandbox, listSandboxes } from './methods.js';
@@ -36,7 +37,7 @@ export class SandboxCalls {
     const snapshotIds = volumes.flatMap(({ source }) =>
       source?.$case === 'scratch' ? [source.value.restoreFromSnapshotId].filter(Boolean) : [],
     );
-    return this.creating(createSandbox, request, this.#options({ snapshotIds }, metadata));
+    return this.creating(createSandbox, request, { subject: { snapshotIds }, metadata });
   }
 
   /**
@@ -60,8 +61,9 @@ export class SandboxCalls {
         if (isUnknown) lost ??= error;
         return isUnknown || error.code === 'ERR_BACKEND_UNAVAILABLE';
       };
-      const asked$ = this.#transport.call(method, request, { ...options, failed });
-      return withRetryBudget(asked$, this.#config.retryBudgetMs, isRepeated).pipe(
+      const { requestTimeoutMs: timeoutMs, retryBudgetMs } = this.#config;
+      const asked$ = this.#transport.call(method, request, { timeoutMs, ...options, failed });
+      return withRetryBudget(asked$, retryBudgetMs, isRepeated).pipe(
         // Only a server that names a reason knows that there is none.
         catchError((error: unknown) =>
           throwError(() =>
@@ -123,9 +125,10 @@ export class SandboxCalls {
   }
 }
 
-/** A call that takes too long has an error of its own, and was given all its time. */
+/** A call that takes too long has an error of its own, and was given all its time; a server that fails has answered. */
 function isLost(error: SandboxError): boolean {
-  return error.code !== 'ERR_REQUEST_TIMEOUT' && isUncertain(error, undefined);
+  const hasAnswered = error.remote?.grpcCode === GrpcCode.INTERNAL;
+  return !hasAnswered && error.code !== 'ERR_REQUEST_TIMEOUT' && isUncertain(error, undefined);
 }
 
 function isRefusal(error: unknown): boolean {

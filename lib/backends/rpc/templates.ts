@@ -3,17 +3,15 @@ import { newId } from '../../process/new-id.js';
 import { checkBoolean, checkRecord, checkText, requireText } from '../../process/validate.js';
 import type { Answer, RpcTransport } from './rpc-transport.js';
 import { checkSpec, type SandboxInfo, type SandboxSpec } from '../../sandbox/sandbox-spec.js';
-import { Extension } from '../../wire/extension.js';
 import {
   PartialSandboxSpec,
-  type Sandbox,
+  type CreateSandboxFromTemplateRequest,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { SandboxTemplate } from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
 import type { Timestamp } from '../../wire/generated/google/protobuf/timestamp.js';
 import { specMessageOf, specOfPartial } from '../../wire/sandbox-request.js';
 import { fromTimestamp } from '../../wire/timestamp.js';
 import {
-  createSandboxFromTemplate,
   createSandboxTemplate,
   deleteSandboxTemplate,
   getSandboxTemplate,
@@ -108,8 +106,8 @@ export interface TemplatesConfig {
   readonly timeoutMs: number;
   /** The image of containers that name none. */
   readonly image: string;
-  /** Makes a sandbox by a call that may be repeated, as the backend does. */
-  readonly make: (creation: () => Observable<Answer<Sandbox>>) => Observable<SandboxInfo>;
+  /** Makes a sandbox by this call, with a request for each subscription. */
+  readonly make: (request: () => CreateSandboxFromTemplateRequest) => Observable<SandboxInfo>;
 }
 
 /** The templates of the server behind a transport. */
@@ -180,13 +178,7 @@ export class RpcTemplates implements Templates {
     checkName(templateId);
     checkTemplateSpec(overrides);
     const message = this.#spec(overrides);
-    const { make } = this.#config;
-    return make(() => {
-      const request = { templateId, overrides: message, requestId: newId() };
-      // To be answered when it runs, by a host of ours.
-      const options = { ...this.#options, metadata: { [Extension.settle]: 'create' } };
-      return this.#transport.call(createSandboxFromTemplate, request, options);
-    });
+    return this.#config.make(() => ({ templateId, overrides: message, requestId: newId() }));
   }
 
   get #options(): { readonly timeoutMs: number } {

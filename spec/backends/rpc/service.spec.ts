@@ -14,6 +14,7 @@ import { eventually, failureOf } from '../../contract/kit.js';
 import { Remote } from '../../support/remote.js';
 import { errorToStatus } from '../../../lib/wire/error-to-status.js';
 import {
+  type CreateSandboxRequest,
   type ExecStreamRequest,
   type ExecStreamResponse,
   LogEntry,
@@ -193,6 +194,37 @@ describe('sandboxes of a server that is none of ours', () => {
     const creating = remote.client(url, { retryBudgetMs: 600 }).create();
     expect(await failureOf(creating)).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
     expect(getSandbox.count()).toBeGreaterThan(1);
+  });
+
+  it('are asked to be made again, by the same request id, while the server is not available', async () => {
+    const ids: string[] = [];
+    const createSandbox: handleUnaryCall<CreateSandboxRequest, unknown> = ({ request }, answer) => {
+      ids.push(request.requestId);
+      if (ids.length < 3) answer(unavailable);
+      else answer(null, told(State.STATE_RUNNING));
+    };
+    const client = remote.client(await remote.service({ createSandbox }), { retryBudgetMs: 5000 });
+    expect((await client.create()).id).toBe('remote');
+    expect(ids).toEqual([ids[0], ids[0], ids[0]]);
+    await client.create();
+    expect(ids[3]).not.toBe(ids[0]);
+  });
+
+  it.each([
+    ['is full', { code: 8, details: 'no room' }, 'ERR_RESOURCE_EXHAUSTED'],
+    ['says nothing', { code: 4, details: 'late' }, 'ERR_REQUEST_TIMEOUT'],
+    ['has failed', { code: 13, details: 'broken' }, 'ERR_REMOTE'],
+  ])('are not asked to be made again by a server that %s', async (_, failure, code) => {
+    const createSandbox = answering(failure);
+    const client = remote.client(await remote.service({ createSandbox }));
+    expect(await failureOf(client.create())).toMatchObject({ code });
+    expect(createSandbox.count()).toBe(1);
+  });
+
+  it('are not asked for again where there is no server', async () => {
+    // Nobody listens there.
+    const client = remote.client('http://127.0.0.1:9', { retryBudgetMs: 2_000_000 });
+    expect(await failureOf(client.create())).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
   });
 
   it('are none where they could not be started', async () => {
