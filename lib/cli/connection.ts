@@ -1,11 +1,19 @@
+import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import type { GrpcBackendOptions } from '../backends/rpc/grpc/grpc-backend.js';
 import { SandboxClient } from '../sandbox/sandbox-client.js';
 
 /** Where the sandboxes are. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Certificates {
   readonly url?: string;
   readonly backend?: 'local' | 'grpc';
+}
+
+/** Paths of PEM files: whom to trust, and who we are. */
+interface Certificates {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** Adds the options of {@link ConnectionOptions}. */
@@ -20,25 +28,47 @@ export function addConnectionOptions(command: Command): Command {
         '--backend <kind>',
         "'local': sandboxes of this program itself; 'grpc': those of a server (default: grpc where there is a URL, else local)",
       ).choices(['local', 'grpc']),
-    );
+    )
+    .option('--ca <path>', 'authorities to trust as the server, PEM (default: those of Node)')
+    .option('--cert <path>', 'certificate of this client, for a server that wants one, PEM')
+    .option('--key <path>', 'private key of --cert, PEM');
 }
 
 /** As given before the command's name or after it; what stands after it wins. */
 export function connectionOf(command: Command): ConnectionOptions {
   const before = command.parent === null ? {} : connectionOf(command.parent);
-  const { url, backend }: ConnectionOptions = { ...before, ...command.opts() };
-  return { ...(url !== undefined && { url }), ...(backend !== undefined && { backend }) };
+  const given: ConnectionOptions = { ...before, ...command.opts() };
+  const names = ['url', 'backend', 'ca', 'cert', 'key'] as const;
+  return Object.fromEntries(
+    names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]),
+  );
 }
 
 /** How to reach the server, or nothing where the sandboxes are this program's own. */
-function targetOf({ url, backend }: ConnectionOptions): GrpcBackendOptions | undefined {
-  if (backend === 'local') {
-    if (url !== undefined) throw new Error('--url is for --backend grpc, not for --backend local');
-    return undefined;
+function targetOf(options: ConnectionOptions): GrpcBackendOptions | undefined {
+  const { backend } = options;
+  const url = options.url ?? process.env['CWSANDBOX_BASE_URL'] ?? '';
+  if (backend !== 'local' && (backend === 'grpc' || url !== '')) {
+    return { ...tlsOf(options), ...(url !== '' && { url }) };
   }
-  const usual = process.env['CWSANDBOX_BASE_URL'] ?? '';
-  if (url !== undefined || usual !== '') return { url: url ?? usual };
-  return backend === 'grpc' ? {} : undefined;
+  for (const name of ['url', 'ca', 'cert', 'key'] as const) {
+    if (options[name] !== undefined)
+      throw new Error(`--${name} is for --backend grpc, not for --backend local`);
+  }
+  return undefined;
+}
+
+function tlsOf({ ca, cert, key }: Certificates): Pick<GrpcBackendOptions, 'tls'> {
+  if ((cert === undefined) !== (key === undefined))
+    throw new Error('give --cert and --key together');
+  if (ca === undefined && cert === undefined) return {};
+  return {
+    tls: {
+      ...(ca !== undefined && { rootCertificates: readFileSync(ca) }),
+      ...(cert !== undefined && { clientCertificate: readFileSync(cert) }),
+      ...(key !== undefined && { clientKey: readFileSync(key) }),
+    },
+  };
 }
 
 /** A client of the server, or nothing where the sandboxes are this program's own. */
