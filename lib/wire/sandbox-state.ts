@@ -49,6 +49,13 @@ export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
   };
 }
 
+/** Whether its main command has ended, and the server does not say yet with which exit status. */
+export function lacksExit({ status }: Sandbox): boolean {
+  const { state, stateReason, exitCode } = status ?? StatusMessage.create();
+  const isOver = state === State.STATE_COMPLETED && !stateReason.startsWith(stoppedPrefix);
+  return isOver && exitCode === undefined;
+}
+
 /** One that is on its way to its end has a reason already, but not yet what the reason is of. */
 function reasonOf(status: SandboxStatus, reason: string): Pick<SandboxInfo, 'reason'> {
   return reason === '' || status === 'running' ? {} : { reason };

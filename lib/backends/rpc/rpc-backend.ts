@@ -35,7 +35,7 @@ import { Extension } from '../../wire/extension.js';
 import { State, type Sandbox } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { SandboxOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { sandboxRequestOf } from '../../wire/sandbox-request.js';
-import { infoOf, isReady, isTerminal } from '../../wire/sandbox-state.js';
+import { infoOf, isReady, isTerminal, lacksExit } from '../../wire/sandbox-state.js';
 import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
@@ -47,7 +47,7 @@ import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
 import type { Answer, RpcTransport } from './rpc-transport.js';
 import { SandboxCalls } from './sandbox-calls.js';
-import { SandboxWatch } from './sandbox-watch.js';
+import { SandboxWatch, type ListedSandbox } from './sandbox-watch.js';
 import { undoable } from './undoable.js';
 
 /** How an rpc backend behaves, on any transport. */
@@ -92,7 +92,7 @@ export class RpcBackend implements SandboxBackend {
     this.#transport = transport;
     this.#calls = new SandboxCalls(transport, config);
     this.#image = config.image;
-    this.#watch = new SandboxWatch(this.list({}), config.watchIntervalMs);
+    this.#watch = new SandboxWatch(this.#listed([]), config.watchIntervalMs);
     this.snapshots = new RpcSnapshots(transport, config);
     this.files = rpcFiles(transport, {
       timeoutMs: config.requestTimeoutMs,
@@ -130,12 +130,9 @@ export class RpcBackend implements SandboxBackend {
   }
 
   list(wanted: SandboxFilter): Observable<SandboxInfo> {
-    return this.#calls.list(wanted.tags ?? []).pipe(
-      map(infoOf),
-      filter((info) => matches(info, wanted) && !this.#deleted.has(info.id)),
-      toArray(),
-      // A server may list them in any order.
-      concatMap((infos) => infos.sort((a, b) => a.createdAtMs - b.createdAtMs)),
+    return this.#listed(wanted.tags ?? []).pipe(
+      map(({ info }) => info),
+      filter((info) => matches(info, wanted)),
     );
   }
 
@@ -191,6 +188,17 @@ export class RpcBackend implements SandboxBackend {
 
   logs(request: LogsRequest): Observable<OutputEvent> {
     return streamedLogs(this.#transport, request);
+  }
+
+  /** Oldest first. */
+  #listed(tags: readonly string[]): Observable<ListedSandbox> {
+    return this.#calls.list(tags).pipe(
+      filter(({ sandboxId }) => !this.#deleted.has(sandboxId)),
+      map((sandbox) => ({ info: infoOf(sandbox), lacksExit: lacksExit(sandbox) })),
+      toArray(),
+      // A server may list them in any order.
+      concatMap((listed) => listed.sort((a, b) => a.info.createdAtMs - b.info.createdAtMs)),
+    );
   }
 
   #learned(sandbox$: Observable<Sandbox>): Observable<SandboxInfo> {

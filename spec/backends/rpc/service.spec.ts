@@ -249,6 +249,24 @@ describe('sandboxes of a server that is none of ours', () => {
     expect(await sandbox.wait()).toMatchObject({ status: 'failed', returncode: 4 });
   });
 
+  it.each([
+    ['comes later', { exitCode: 0 }, { status: 'completed', returncode: 0 }],
+    ['never comes', {}, { status: 'stopped' }],
+  ])('are over when their exit status is known, or it %s', async (_, last, expected) => {
+    const page = (state: State, status: Partial<SandboxStatus> = {}) => ({
+      ...{ sandboxes: [told(state, status)], nextPageToken: '' },
+    });
+    const over = page(State.STATE_COMPLETED);
+    const listSandboxes = answering(
+      ...[page(State.STATE_RUNNING), over, over, page(State.STATE_COMPLETED, last)],
+    );
+    const getSandbox = answering(told(State.STATE_RUNNING));
+    const url = await remote.service({ ...running, getSandbox, listSandboxes });
+    const sandbox = await remote.client(url, { watchIntervalMs: 20 }).create();
+    expect(await sandbox.wait()).toMatchObject(expected);
+    expect(listSandboxes.count()).toBe(4);
+  });
+
   it('are gone for who deleted them, although the server keeps a record', async () => {
     const over = told(State.STATE_COMPLETED, { exitCode: 143 });
     const url = await remote.service({
