@@ -142,7 +142,7 @@ describe('a connection that is cut anywhere', () => {
         await isOfUnknownOutcome(run, existsSync(marker));
       }
       await run.closed;
-    }, 60);
+    }, 35);
   });
 
   it('never ends the input of a run as if that were all', async () => {
@@ -157,7 +157,7 @@ describe('a connection that is cut anywhere', () => {
       // Also of a run whose caller has not heard: it took all, or nothing came of it.
       if (isWhole || existsSync(file)) expect(digestOf(readFileSync(file))).toBe(digestOf(data));
       await run.closed;
-    }, 60);
+    }, 35);
   });
 
   it('gives all of a log that is followed, or an error', async () => {
@@ -169,7 +169,7 @@ describe('a connection that is cut anywhere', () => {
       let log = '';
       const whole = await succeeded(lastValueFrom(log$).then((text) => (log = text)));
       if (whole) expect(log === countedTo(20_000)).toBe(true);
-    }, 8);
+    }, 5);
   });
 
   it.each([300_000, 5_000_000])(
@@ -180,7 +180,7 @@ describe('a connection that is cut anywhere', () => {
         const path = join(directory, word);
         if (await succeeded(far.files.write(path, content)))
           expect(digestOf(readFileSync(path))).toBe(digestOf(content));
-      }, 40);
+      }, 20);
     },
   );
 
@@ -190,7 +190,7 @@ describe('a connection that is cut anywhere', () => {
       let read: Uint8Array = data;
       if (await succeeded(far.files.read('file').then((bytes) => (read = bytes))))
         expect(digestOf(read)).toBe(digestOf(data));
-    }, 40);
+    }, 20);
   });
 
   it('makes one sandbox, or says that there may be one', async () => {
@@ -206,6 +206,6 @@ describe('a connection that is cut anywhere', () => {
         expect(way.refuses).toBe(true);
       }
       for (const id of there) await (await host.client.get(id)).delete();
-    }, 60);
+    }, 35);
   });
 });
