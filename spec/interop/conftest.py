@@ -27,16 +27,19 @@ def isolation():
     return "none"
 
 
-def serve_command():
+def serve_command(data):
     """What serves: any command whose first line of output has the URL."""
-    own = f"node {shlex.quote(str(CLI))} serve --port 0 --log-level error --isolation {isolation()}"
+    own = (
+        f"node {shlex.quote(str(CLI))} serve --port 0 --log-level error"
+        f" --isolation {isolation()} --data {shlex.quote(str(data))}"
+    )
     return os.environ.get("SANDBOX_RX_SERVE") or own
 
 
 @pytest.fixture(scope="session")
-def url():
+def url(tmp_path_factory):
     """The address of a host; the client finds it by its environment, as a user's would."""
-    command = serve_command()
+    command = serve_command(tmp_path_factory.mktemp("host"))
     with subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE, text=True) as host:
         try:
             found = re.search(r"http://\S+", host.stdout.readline())

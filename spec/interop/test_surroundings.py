@@ -4,15 +4,12 @@ import grpc
 import pytest
 from cwsandbox import (
     EgressRule,
-    FileSystemSnapshotOptions,
     NetworkOptions,
     RunnerNotFoundError,
     Sandbox,
     SandboxError,
     SandboxUnavailableError,
-    ScratchVolumeOptions,
     Secret,
-    SnapshotNotSupportedError,
     get_runner,
     list_runners,
 )
@@ -46,39 +43,18 @@ def test_a_runner_that_is_not_there(url):
     assert caught.value.reason == "CWSANDBOX_RUNNER_NOT_FOUND"
 
 
-def test_snapshots_are_refused(sandbox):
-    operations = [
-        sandbox.snapshot(),
-        Sandbox.list_snapshots(),
-        Sandbox.get_snapshot("none"),
-        Sandbox.delete_snapshot("none"),
-    ]
-    for operation in operations:
-        with pytest.raises(SnapshotNotSupportedError):
-            operation.result(30)
-
-
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ({"secrets": [Secret(store="store", name="name", env_var="SECRET")]}, SandboxError),
-        ({"volumes": [ScratchVolumeOptions(name="data", mount_path="/data")]}, SandboxError),
-        (
-            {
-                "file_system_snapshot": FileSystemSnapshotOptions(
-                    mount_path="/workspace", file_system_snapshot_id="snapshot"
-                )
-            },
-            SnapshotNotSupportedError,
-        ),
         ({"network": NetworkOptions(egress=[EgressRule(dns_name="pypi.org")])}, SandboxError),
     ],
-    ids=["secrets", "volumes", "a snapshot", "egress"],
+    ids=["secrets", "egress"],
 )
 def test_what_the_host_does_not_have_is_refused_at_the_creation(session, options, error):
     with pytest.raises(error) as caught:
         session.sandbox(**options).start().result(30)
-    assert caught.value.reason in ("CWSANDBOX_NOT_IMPLEMENTED", "CWSANDBOX_FSS_NOT_SUPPORTED")
+    assert caught.value.reason == "CWSANDBOX_NOT_IMPLEMENTED"
 
 
 def test_the_network_is_closed(session, isolated):
