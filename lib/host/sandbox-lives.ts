@@ -1,4 +1,4 @@
-import { concat, EMPTY, from, ignoreElements, timer, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, from, ignoreElements, timer, type Observable } from 'rxjs';
 import { messageOf } from '../process/errors/message-of.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
 import { plainRun } from '../sandbox/plain-run.js';
@@ -71,10 +71,12 @@ export class SandboxLives {
   /** Asks the main command to end; completes when it is over, or its time is. */
   #drained({ backendId = '', record, mainOver }: HostSandbox, graceMs: number): Observable<never> {
     if (graceMs === 0 || !this.#backend.capabilities.signals) return EMPTY;
-    this.#backend
-      .signal({ sandboxId: backendId, runId: record.mainRunId, signal: 'SIGTERM' })
-      .subscribe({ error: ignore });
-    return within(graceMs, concat(mainOver, timer(0)).pipe(ignoreElements()));
+    return defer(() => {
+      this.#backend
+        .signal({ sandboxId: backendId, runId: record.mainRunId, signal: 'SIGTERM' })
+        .subscribe({ error: ignore });
+      return within(graceMs, concat(mainOver, timer(0)).pipe(ignoreElements()));
+    });
   }
 
   #failed(sandbox: HostSandbox, error: unknown): void {
