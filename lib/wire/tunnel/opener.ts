@@ -1,0 +1,62 @@
+import type { ClientCall } from './client-call.js';
+import type { EndReason } from './end-reason.js';
+import type { PacketWriter } from './packet-writer.js';
+import type { Sender } from './rotation.js';
+import type { Session } from './session.js';
+
+/** The last number that a stream can have. */
+const lastStreamEver = 0xffff_ffff;
+
+/** The calls that have not been sent: they wait for a session, and for a stream to be free in it. */
+export class Opener implements Sender {
+  isQueued = false;
+  readonly #waiting: Set<ClientCall> = new Set();
+  #session: Session | undefined;
+
+  /** Opens calls in a session from now on; `undefined`: in none. */
+  use(session: Session | undefined): void {
+    this.#session = session;
+    this.isQueued = false;
+    this.wake();
+  }
+
+  add(call: ClientCall): void {
+    this.#waiting.add(call);
+    this.wake();
+  }
+
+  drop(call: ClientCall): void {
+    this.#waiting.delete(call);
+  }
+
+  /** Ends all that wait. They can be made again. */
+  refuse(reason: EndReason): void {
+    const calls = [...this.#waiting];
+    this.#waiting.clear();
+    for (const call of calls) call.lost(reason, false);
+  }
+
+  wake(): void {
+    if (this.#waiting.size > 0) this.#session?.wake(this);
+  }
+
+  nextLength(): number | undefined {
+    const session = this.#session;
+    if (session === undefined || session.openCalls >= session.peer.maxStreams) return undefined;
+    if (session.lastStream >= lastStreamEver) return undefined;
+    for (const call of this.#waiting) {
+      if (!call.isRefused(session.peer)) return call.openLength;
+    }
+    return undefined;
+  }
+
+  write(writer: PacketWriter): void {
+    const session = this.#session;
+    const [call] = this.#waiting;
+    if (session === undefined || call === undefined) return;
+    this.#waiting.delete(call);
+    const stream = session.lastStream + 1;
+    session.add(stream, call);
+    call.open(stream, session, writer);
+  }
+}

@@ -1,0 +1,63 @@
+import { Queue } from './queue.js';
+import { TunnelViolation } from './end-reason.js';
+
+/** The packets of this end that the other has not acknowledged, in their order. */
+export class Outbox {
+  readonly #packets: Queue<Uint8Array> = new Queue();
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #acknowledged = 0;
+  /** The last one that was given to the present connection. */
+  #written = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The number of the next packet. */
+  get nextSeq(): number {
+    return this.#acknowledged + this.#packets.length + 1;
+  }
+
+  /** What is kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether one more packet may be made. */
+  get hasRoom(): boolean {
+    return this.#bytes < this.#maxBytes;
+  }
+
+  add(packet: Uint8Array): void {
+    this.#packets.push(packet);
+    this.#bytes += packet.length;
+  }
+
+  /** The next packet that the present connection has not been given. */
+  next(): Uint8Array | undefined {
+    const packet = this.#packets.at(this.#written - this.#acknowledged);
+    if (packet !== undefined) this.#written += 1;
+    return packet;
+  }
+
+  /** An old one tells nothing new. */
+  acknowledge(seq: number): void {
+    if (seq > this.#written) {
+      const text = `packet ${seq} was acknowledged and ${this.#written} sent`;
+      throw new TunnelViolation('acknowledgement', text);
+    }
+    for (; this.#acknowledged < seq; this.#acknowledged += 1) {
+      this.#bytes -= this.#packets.shift()?.length ?? 0;
+    }
+  }
+
+  /** Another connection, whose other end has received all up to `seq`. */
+  rewind(seq: number): void {
+    this.acknowledge(seq);
+    if (seq < this.#acknowledged) {
+      throw new TunnelViolation('acknowledgement', `packet ${seq} was said to be the last to come`);
+    }
+    this.#written = seq;
+  }
+}
