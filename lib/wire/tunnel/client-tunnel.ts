@@ -48,6 +48,11 @@ export class ClientTunnel {
     this.#clock = { scheduler: scheduler ?? asyncScheduler, defer: defer ?? queueMicrotask };
   }
 
+  /** Bytes that are kept until the server has acknowledged them. */
+  get unackedBytes(): number {
+    return this.#session?.unackedBytes ?? 0;
+  }
+
   /** Makes a call. */
   open(opening: CallOpening, observer: CallObserver): OpenCall {
     const call = new ClientCall(opening, observer, (dropped) => {

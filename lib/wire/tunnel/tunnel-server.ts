@@ -53,6 +53,13 @@ export class TunnelServer {
     return this.#sessions.size;
   }
 
+  /** Bytes that are kept, over all sessions, until clients have acknowledged them. */
+  get unackedBytes(): number {
+    let bytes = 0;
+    for (const { session } of this.#sessions.values()) bytes += session.unackedBytes;
+    return bytes;
+  }
+
   /** Takes a wire that a client has opened. */
   accept(wire: Wire, caller: TunnelCaller): TunnelConnection {
     const connection: Connection = new Connection(

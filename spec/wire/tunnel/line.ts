@@ -9,6 +9,8 @@ class Lane implements Wire {
   from: TunnelConnection | undefined;
   to: TunnelConnection | undefined;
   #underWay = 0;
+  /** When the last packet has left. */
+  #freeAt = 0;
   readonly #line: Line;
   /** A line that has stopped delivers nothing, and tells nobody. */
   isStopped = false;
@@ -25,14 +27,18 @@ class Lane implements Wire {
     if (this.#line.isOver) return false;
     this.sent.push(packet);
     this.#underWay += packet.length;
-    const takesMs = this.#line.latencyMs + packet.length / this.#line.bytesPerMs;
-    this.#line.scheduler.schedule(() => {
-      if (this.#line.isOver || this.isStopped) return;
-      const wasFull = this.#isFull();
-      this.#underWay -= packet.length;
-      this.to?.received(packet);
-      if (wasFull && !this.#isFull()) this.from?.drained();
-    }, takesMs);
+    const now = this.#line.scheduler.now();
+    this.#freeAt = Math.max(this.#freeAt, now) + packet.length / this.#line.bytesPerMs;
+    this.#line.scheduler.schedule(
+      () => {
+        if (this.#line.isOver || this.isStopped) return;
+        const wasFull = this.#isFull();
+        this.#underWay -= packet.length;
+        this.to?.received(packet);
+        if (wasFull && !this.#isFull()) this.from?.drained();
+      },
+      this.#freeAt + this.#line.latencyMs - now,
+    );
     return !this.#isFull();
   }
 
