@@ -18,7 +18,7 @@ export interface ClientTunnelObserver {
   disconnected(reason: EndReason | undefined, message: string): void;
   /** How long a ping took, in milliseconds. */
   latency(ms: number): void;
-  /** The server begins no more calls: those that follow fail with `drained`, and can be made over another tunnel. */
+  /** The session takes no more calls: those that follow fail with `drained`, and can be made over another tunnel. */
   draining(): void;
 }
 
@@ -35,7 +35,9 @@ export class ClientTunnel {
   readonly #observer: ClientTunnelObserver;
   readonly #limits: TunnelLimits;
   readonly #clock: Clock;
-  readonly #opener: Opener = new Opener();
+  readonly #opener: Opener = new Opener((session) => {
+    this.#drain(session, session.lastStream);
+  });
   #connection: Connection | undefined;
   #session: Session | undefined;
   #epoch = '';

@@ -22,6 +22,8 @@ export interface TunnelLimits {
   readonly maxGrowthBytes: number;
   /** Bytes of messages that are longer than their window, over all streams, until they are whole. Default 200 MiB. */
   readonly maxAssemblyBytes: number;
+  /** Calls that a client makes in one session: with the last of them it drains. Default as many as there are numbers, 2^32 - 1. */
+  readonly maxCalls: number;
   /** How long the first packet may take to come, in milliseconds. Default 10 s. */
   readonly handshakeMs: number;
   /** From one ping to the next, in milliseconds. Default 10 s. */
@@ -45,6 +47,7 @@ const defaultLimits: TunnelLimits = {
   maxWindowBytes: 8_388_608,
   maxGrowthBytes: 33_554_432,
   maxAssemblyBytes: 2 * maxMessageBytes,
+  maxCalls: 0xffff_ffff,
   handshakeMs: 10_000,
   heartbeatMs: 10_000,
   missedHeartbeats: 2,

@@ -4,14 +4,17 @@ import type { PacketWriter } from './packet-writer.js';
 import type { Sender } from './rotation.js';
 import type { Session } from './session.js';
 
-/** The last number that a stream can have. */
-const lastStreamEver = 0xffff_ffff;
-
 /** The calls that have not been sent: they wait for a session, and for a stream to be free in it. */
 export class Opener implements Sender {
   isQueued = false;
   readonly #waiting: Set<ClientCall> = new Set();
+  readonly #exhausted: (session: Session) => void;
   #session: Session | undefined;
+
+  /** `exhausted` is told when a session has had as many calls as it may. */
+  constructor(exhausted: (session: Session) => void) {
+    this.#exhausted = exhausted;
+  }
 
   /** Opens calls in a session from now on; `undefined`: in none. */
   use(session: Session | undefined): void {
@@ -43,7 +46,6 @@ export class Opener implements Sender {
   nextLength(): number | undefined {
     const session = this.#session;
     if (session === undefined || session.openCalls >= session.peer.maxStreams) return undefined;
-    if (session.lastStream >= lastStreamEver) return undefined;
     for (const call of this.#waiting) {
       if (!call.isRefused(session.peer)) return call.openLength;
     }
@@ -58,5 +60,6 @@ export class Opener implements Sender {
     const stream = session.lastStream + 1;
     session.add(stream, call);
     call.open(stream, session, writer);
+    if (stream >= session.limits.maxCalls) this.#exhausted(session);
   }
 }

@@ -75,7 +75,8 @@ export class Outgoing {
       const part = parts[this.#part] ?? empty;
       const end = Math.min(part.length, this.#partOffset + left);
       left -= end - this.#partOffset;
-      writer.append(part.subarray(this.#partOffset, end));
+      const isWhole = this.#partOffset === 0 && end === part.length;
+      writer.append(isWhole ? part : part.subarray(this.#partOffset, end));
       this.#partOffset = end;
       if (end < part.length) return;
       this.#part += 1;

@@ -190,6 +190,20 @@ describe('the end of a tunnel', () => {
     expect(pair.line.server.closedWith).toBe('1001 drained');
   });
 
+  it('comes when it has made all the calls that it has numbers for; what follows goes into another', () => {
+    const pair = new Pair({ limits: { maxCalls: 2 } }).ready();
+    const calls = [pair.open(), pair.open(), pair.open()];
+    pair.time.pass(10);
+    expect(pair.served).toHaveLength(2);
+    expect(calls.map(({ told }) => told)).toEqual([[], [], ['lost drained, never sent']]);
+    for (const { call } of pair.served) call.end(ok);
+    pair.time.pass(100);
+    expect(pair.told).toEqual(['connected', 'draining', 'disconnected drained']);
+    pair.connect();
+    pair.time.pass(10);
+    expect(pair.call().seen.told).toEqual([]);
+  });
+
   it('comes at once where the server drains and no call is open', () => {
     const pair = new Pair().ready();
     pair.time.pass(100);
