@@ -4,7 +4,7 @@ import { ClientCall, type CallObserver, type CallOpening, type OpenCall } from '
 import type { Clock } from './clock.js';
 import { Connection, type TunnelConnection, type Wire } from './connection.js';
 import { endsSession, TunnelViolation, type EndReason } from './end-reason.js';
-import { checkedLimits, limitsOf, toldLimits, type TunnelLimits } from './limits.js';
+import { checkedLimits, limitsOf, longestMs, toldLimits, type TunnelLimits } from './limits.js';
 import { Opener } from './opener.js';
 import { controlPacket, exact } from './packets.js';
 import { Session } from './session.js';
@@ -66,7 +66,7 @@ export class ClientTunnel {
     return call;
   }
 
-  /** A connection is there: what was open goes on over it. The caller has authenticated it. */
+  /** A connection is there: what was open goes on over it, and an older one is closed without a word. */
   connected(wire: Wire): TunnelConnection {
     const connection: Connection = new Connection(
       wire,
@@ -83,8 +83,9 @@ export class ClientTunnel {
         },
       },
     );
-    this.#connection?.close('superseded', 'there is another connection');
+    const old = this.#connection;
     this.#connection = connection;
+    old?.close('superseded', 'there is another connection');
     const session = this.#session?.id ?? '';
     const received = BigInt(this.#session?.received ?? 0);
     const limits = toldLimits(this.#limits);
@@ -123,8 +124,8 @@ export class ClientTunnel {
       'the server knows nothing of it any more',
     );
     this.#epoch = welcome.epoch;
-    const { session: id, graceMs } = welcome;
-    this.#session = this.#newSession({ id, graceMs, limits });
+    const graceMs = Math.min(welcome.graceMs, longestMs);
+    this.#session = this.#newSession({ id: welcome.session, graceMs, limits });
     connection.begin(this.#session, 0);
     this.#opener.use(this.#session);
     this.#observer.connected(false);

@@ -94,12 +94,17 @@ export function checkedLimits(told: Limits | undefined): Limits {
   return told;
 }
 
-/** The limits of this end. */
+/** The longest time that timers take. */
+export const longestMs = 2_147_483_647;
+
+/** The limits of this end. A RangeError where one cannot work with them. */
 export function limitsOf(chosen: Partial<TunnelLimits> = {}): TunnelLimits {
   const limits = { ...defaultLimits, ...chosen };
   const wrong = tooSmall(limits);
   if (limits.maxMetadataBytes > limits.maxFrameBytes / 2) wrong.push('maxFrameBytes');
-  if (wrong.length > 0) throw new RangeError(`limits that are too small: ${wrong.join(', ')}`);
+  const times = ['handshakeMs', 'heartbeatMs', 'graceMs', 'ackDelayMs'] as const;
+  wrong.push(...times.filter((name) => !(limits[name] >= 0 && limits[name] <= longestMs)));
+  if (wrong.length > 0) throw new RangeError(`limits that do not work: ${wrong.join(', ')}`);
   return limits;
 }
 

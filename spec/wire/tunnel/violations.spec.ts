@@ -325,10 +325,25 @@ describe('a client', () => {
   });
 });
 
+it('what is thrown by who is told of a call ends the session, and is not hidden', () => {
+  const pair = new Pair().ready();
+  const { seen, served } = pair.call();
+  served.onMessage = () => {
+    throw new Error('a mistake of mine');
+  };
+  seen.call.send([block(5)]);
+  expect(() => {
+    pair.time.pass(10);
+  }).toThrow('a mistake of mine');
+  expect(served.told).toEqual(['message of 5', 'gone internal']);
+  expect(pair.line.server.closedWith).toBe('4014 internal');
+});
+
 describe('limits', () => {
   it('that cannot work are refused', () => {
     expect(() => new Pair({ limits: { windowBytes: 0 } })).toThrow('windowBytes');
     expect(() => new Pair({ limits: { maxFrameBytes: 16_384 } })).toThrow('maxFrameBytes');
     expect(() => new Pair({ limits: { maxStreams: NaN } })).toThrow(RangeError);
+    expect(() => new Pair({ limits: { graceMs: 2 ** 31 } })).toThrow('graceMs');
   });
 });
