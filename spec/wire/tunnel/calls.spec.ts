@@ -120,6 +120,19 @@ describe('a call through a tunnel', () => {
     expect(pair.call().served.told).toEqual([]);
   });
 
+  it('that is given up while its end waits for credit leaves its stream free', () => {
+    const pair = new Pair({ limits: { maxStreams: 1, windowBytes: 32_768 } }).ready();
+    const { seen, served } = pair.call();
+    seen.call.pause(true);
+    for (let index = 0; index < 5; index += 1) served.call.send([block(20_000)]);
+    served.call.end(ok);
+    pair.time.pass(10);
+    seen.call.cancel();
+    pair.time.pass(10);
+    expect(pair.call().seen.told).toEqual([]);
+    expect(pair.told).toEqual(['connected']);
+  });
+
   it('that is given up from within its message hears no other one', () => {
     const pair = new Pair().ready();
     const { seen, served } = pair.call();
