@@ -1,7 +1,6 @@
-import { asyncScheduler } from 'rxjs';
 import type { Limits, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { ClientCall, type CallObserver, type CallOpening, type OpenCall } from './client-call.js';
-import type { Clock } from './clock.js';
+import { clockOf, type Clock } from './clock.js';
 import { Connection, type TunnelConnection, type Wire } from './connection.js';
 import { endsSession, TunnelViolation, type EndReason } from './end-reason.js';
 import { checkedLimits, limitsOf, longestMs, toldLimits, type TunnelLimits } from './limits.js';
@@ -44,10 +43,10 @@ export class ClientTunnel {
   #isDraining = false;
   #isClosed = false;
 
-  constructor({ observer, limits, scheduler, defer }: ClientTunnelOptions) {
-    this.#observer = observer;
-    this.#limits = limitsOf(limits);
-    this.#clock = { scheduler: scheduler ?? asyncScheduler, defer: defer ?? queueMicrotask };
+  constructor(options: ClientTunnelOptions) {
+    this.#observer = options.observer;
+    this.#limits = limitsOf(options.limits);
+    this.#clock = clockOf(options);
   }
 
   /** Bytes that are kept until the server has acknowledged them. */

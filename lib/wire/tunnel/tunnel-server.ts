@@ -1,7 +1,6 @@
-import { asyncScheduler } from 'rxjs';
 import { newId } from '../../process/new-id.js';
 import type { Frame, Hello, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
-import type { Clock } from './clock.js';
+import { clockOf, type Clock } from './clock.js';
 import { Connection, type TunnelConnection, type Wire } from './connection.js';
 import { TunnelViolation } from './end-reason.js';
 import { checkedLimits, limitsOf, toldLimits, type TunnelLimits } from './limits.js';
@@ -42,10 +41,10 @@ export class TunnelServer {
   #isDraining = false;
 
   constructor(options: TunnelServerOptions = {}) {
-    const { limits, maxSessions = 1024, scheduler, defer } = options;
+    const { limits, maxSessions = 1024 } = options;
     this.#limits = limitsOf(limits);
     this.#maxSessions = maxSessions;
-    this.#clock = { scheduler: scheduler ?? asyncScheduler, defer: defer ?? queueMicrotask };
+    this.#clock = clockOf(options);
   }
 
   /** Sessions that there are, with and without a connection. */

@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { asyncScheduler } from 'rxjs';
+import type { CallEnd } from '../../../lib/wire/tunnel/call.js';
+import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
+import { TunnelServer } from '../../../lib/wire/tunnel/tunnel-server.js';
 import { bytes, concat } from '../../support/bytes.js';
+import { Line } from './line.js';
 import { block, ok, Pair, same, text } from './pair.js';
 
 const asText = (messages: readonly Uint8Array[]): string[] =>
@@ -222,4 +227,51 @@ describe('a call through a tunnel', () => {
       expect(served.told).toEqual(['gone limit']);
     }
   });
+});
+
+it('a tunnel keeps the time of the clock on the wall where it is given no other', async () => {
+  const told: string[] = [];
+  const server = new TunnelServer();
+  const client = new ClientTunnel({
+    observer: {
+      connected: () => told.push('connected'),
+      disconnected: () => told.push('disconnected'),
+      latency: () => undefined,
+      draining: () => undefined,
+    },
+  });
+  const line = new Line(asyncScheduler);
+  const served = server.accept(line.server, {
+    name: 'somebody',
+    serve: (call) => ({
+      message: (message) => {
+        call.send([message]);
+        call.end(ok);
+      },
+      halfClosed: () => undefined,
+      gone: () => undefined,
+    }),
+  });
+  line.join(client.connected(line.client), served);
+  const messages: Uint8Array[] = [];
+  const end = await new Promise<CallEnd>((resolve, reject) => {
+    const call = client.open(
+      { method: '/s/m', metadata: {} },
+      {
+        opened: () => undefined,
+        message: (message) => messages.push(message),
+        end: resolve,
+        lost: (reason) => {
+          reject(new Error(reason));
+        },
+      },
+    );
+    call.send(text('there and back'));
+  });
+  expect(end).toEqual(ok);
+  expect(asText(messages)).toEqual(['there and back']);
+  client.close();
+  server.close();
+  line.cut();
+  expect(told).toEqual(['connected', 'disconnected']);
 });
