@@ -14,6 +14,13 @@ export async function untilClosedPipe(follow: () => Promise<number>): Promise<nu
   }
 }
 
+/** A pipe to another Node program is a socket, which says ECONNRESET where what was written is left unread. */
 function isClosedPipe(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'EPIPE' || error.code === 'ECONNRESET') &&
+    'syscall' in error &&
+    error.syscall === 'write'
+  );
 }
