@@ -70,7 +70,7 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
-    const { dataDirectory } = options;
+    const { dataDirectory, reconnectGraceMs } = options;
     const { logger = silentLogger } = options;
     this.#logger = logger;
 
@@ -88,7 +88,7 @@ export class Host {
     this.#service = new SandboxService({ ...kept, endings: new Endings(kept) });
     this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
-      ...{ sandboxes: this.#sandboxes, service: this.#service },
+      ...{ sandboxes: this.#sandboxes, reconnectGraceMs, service: this.#service },
       streamLimits: { ...usualLimits, ...limits },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),

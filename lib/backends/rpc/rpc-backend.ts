@@ -41,7 +41,7 @@ import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
 import { createSandboxFromTemplate } from './methods.js';
-import { Recently } from './recently.js';
+import { Recently } from '../../process/recently.js';
 import { rpcFiles } from './rpc-files.js';
 import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
