@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConnectionLostError, Sandbox, type Process } from 'sandbox-rx';
-import { localBackend } from 'sandbox-rx/node';
+import { localBackend, type GrpcBackendOptions } from 'sandbox-rx/node';
 import { countedTo, elapsed, eventually, failureOf } from '../contract/kit.js';
 import { processesWith, uniqueWord } from '../backends/local/host.js';
 import { FaultyHost, type FaultyClient } from './faulty-host.js';
@@ -34,8 +34,11 @@ interface Play extends FaultyClient {
 }
 
 /** Over a way of its own, of which nothing is left after it. */
-async function played(play: (one: Play) => Promise<void>): Promise<void> {
-  const faulty = await host.faulty({ retryBudgetMs: 20_000 });
+async function played(
+  play: (one: Play) => Promise<void>,
+  options: GrpcBackendOptions = {},
+): Promise<void> {
+  const faulty = await host.faulty({ retryBudgetMs: 20_000, ...options });
   const word = uniqueWord();
   try {
     await faulty.client.get(sandbox.id);
@@ -62,6 +65,12 @@ function arrivedOf(run: Process): () => number {
   return () => bytes;
 }
 
+/** Nothing comes through the connections that there are, and nobody is told; others can be made. */
+function forget(way: FaultyClient['way']): void {
+  way.fallSilent();
+  way.forgetAll();
+}
+
 async function isLost(run: Process): Promise<void> {
   const error = await failureOf(run);
   expect(error).toBeInstanceOf(ConnectionLostError);
@@ -77,7 +86,8 @@ describe('a run under an id of its own', () => {
       kind: fc.constantFrom('reset', 'end'),
       bytes: fc.oneof(fc.nat(2000), fc.nat(200_000)),
     });
-    const script = 'echo >> "$0"; seq 20000; seq 5000 >&2; exit 7';
+    // Who takes its own run for another's, since an answer was lost, has no input for it.
+    const script = 'echo >> "$0"; read status; seq 20000; seq 5000 >&2; exit "$status"';
     const whole = async (point: {
       direction: 'toHost' | 'toClient';
       kind: 'reset' | 'end';
@@ -86,7 +96,7 @@ describe('a run under an id of its own', () => {
       played(async ({ far, way, word }) => {
         const marker = join(directory, word);
         way.cutAt({ ...point, bytes: way.passed[point.direction] + point.bytes, forGood: false });
-        const run = far.exec(['sh', '-c', script, marker], { id: word });
+        const run = far.exec(['sh', '-c', script, marker], { id: word, stdin: '7\n' });
         const { returncode, stdout, stderr } = await run;
         expect(returncode).toBe(7);
         expect([stdout === countedTo(20_000), stderr === countedTo(5000)]).toEqual([true, true]);
@@ -133,6 +143,24 @@ describe('a run under an id of its own', () => {
       expect(await run.wait()).toBe(3);
       expect(arrived()).toBe(bytes);
     });
+  });
+
+  it('goes on over another connection when keepalive finds that the first is dead', async () => {
+    const keepalive = { keepaliveMs: 1000, keepaliveTimeoutMs: 1000 };
+    await played(async ({ far, way, word }) => {
+      const run = far.exec(['sh', '-c', 'seq 300000; cat; exit 4', word], {
+        id: word,
+        stdin: true,
+      });
+      const arrived = arrivedOf(run);
+      await eventually('it is in the middle', () => arrived() > 500_000);
+      forget(way);
+      await run.stdin?.write('the end');
+      await run.stdin?.close();
+      const { stdout, returncode } = await run;
+      expect(returncode).toBe(4);
+      expect(stdout === `${countedTo(300_000)}the end`).toBe(true);
+    }, keepalive);
   });
 
   it('that is killed with its connection is ended when nobody comes back, and lost to its caller', async () => {
