@@ -15,6 +15,7 @@ import { MetricsServer } from './metrics/metrics-server.js';
 import { Metrics } from './metrics/metrics.js';
 import { metered, RunMeter } from './metrics/run-meter.js';
 import { logSandbox } from './sandbox-log.js';
+import { HeldCount } from './runs/held-count.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
 import { servedMethods } from './served-methods.js';
@@ -75,10 +76,11 @@ export class Host {
     this.#logger = logger;
 
     const runs = new RunMeter();
+    const held = new HeldCount();
     const counted = metered(backend, runs);
     this.#sandboxes = new Sandboxes(counted, { retentionMs, logBytes, limits });
     const knownTokens = new Tokens(tokens);
-    this.#calls = new Calls({ tokens: knownTokens, limits });
+    this.#calls = new Calls({ tokens: knownTokens, limits, held });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
     this.#snapshots = new Snapshots(backend, this.#store.snapshots);
@@ -88,8 +90,8 @@ export class Host {
     this.#service = new SandboxService({ ...kept, endings: new Endings(kept) });
     this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
-      ...{ sandboxes: this.#sandboxes, reconnectGraceMs, service: this.#service },
-      streamLimits: { ...usualLimits, ...limits },
+      ...{ sandboxes: this.#sandboxes, service: this.#service },
+      ...{ held, reconnectGraceMs, streamLimits: { ...usualLimits, ...limits } },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
     });

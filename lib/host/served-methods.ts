@@ -33,8 +33,9 @@ export function servedMethods(
     service,
     snapshots,
     templates,
+    held,
     reconnectGraceMs,
-  }: Pick<RunServiceConfig, 'sandboxes' | 'reconnectGraceMs'> & {
+  }: Pick<RunServiceConfig, 'sandboxes' | 'held' | 'reconnectGraceMs'> & {
     readonly streamLimits: Pick<ExecStreams, 'maxStdinBytes' | 'maxFrameBytes'>;
     readonly service: SandboxService;
     readonly snapshots: SnapshotService;
@@ -52,7 +53,7 @@ export function servedMethods(
     ...readAndWriteMethods(files),
     ...discoveryMethods(new DiscoveryService(sandboxes)),
     ...processMethods(runs),
-    ...runMethods(new RunService({ ...streams, reconnectGraceMs })),
+    ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),
   ];
 }
@@ -184,7 +185,7 @@ function runMethods(service: RunService): readonly ServedMethod[] {
   const definition = RunServiceDefinition;
   const { methods } = definition;
   return [
-    unary(definition, methods.startProcess, (request) => service.start(request)),
+    unary(definition, methods.startProcess, (request, context) => service.start(request, context)),
     unary(definition, methods.signalProcess, (request) => service.signal(request)),
     bidirectional(definition, methods.attachProcess, (stream) => new AttachStream(service, stream)),
     bidirectional(definition, methods.writeStdin, (stream) => new StdinStream(service, stream)),

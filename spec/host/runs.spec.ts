@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Metadata, type ClientDuplexStream } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { localBackend } from 'sandbox-rx/node';
 import { SandboxClient } from 'sandbox-rx';
 import { memoryBackend } from 'sandbox-rx/testing';
@@ -44,8 +44,8 @@ async function started({ bare, sandboxId }: Opened, fields: object = {}): Promis
   return bare.unary('startProcess', bare.encoded('startProcess', { ...request, init }));
 }
 
-function answerOf<T>({ messages: [answer] }: BareEnd): T {
-  return answer as T;
+function answerOf({ messages: [answer] }: BareEnd): StartProcessResponse {
+  return answer as StartProcessResponse;
 }
 
 /** A stream of calls by hand: what has come, and how it ended. */
@@ -63,7 +63,7 @@ class BareStream<Response> {
     this.#stream.on('data', (message: Response) => this.messages.push(message));
     this.#stream.on('error', () => undefined);
     this.#stream.on('status', ({ code, details: message, metadata }) => {
-      this.ended = { code, message, metadata: metadata as Metadata, messages: this.messages };
+      this.ended = { code, message, metadata, messages: this.messages };
     });
   }
 
@@ -77,7 +77,8 @@ class BareStream<Response> {
 
   async end(): Promise<BareEnd> {
     await eventually('the call ends', () => this.ended !== undefined);
-    return this.ended as BareEnd;
+    if (this.ended === undefined) throw new Error('it did not end');
+    return this.ended;
   }
 }
 
@@ -114,7 +115,7 @@ describe('StartProcess', () => {
     const host = await opened();
     const answers = [];
     for (const requestId of ['starter', 'starter', 'another'])
-      answers.push(answerOf<StartProcessResponse>(await started(host, { requestId })));
+      answers.push(answerOf(await started(host, { requestId })));
     expect(answers.map(({ started }) => started)).toEqual([true, true, false]);
     expect(new Set(answers.map(({ epoch }) => epoch)).size).toBe(1);
   });

@@ -12,6 +12,8 @@ export interface WantedRun {
   readonly requestId: string;
   readonly hasStdin: boolean;
   readonly onDisconnect: OnDisconnect;
+  /** The name of the token of whoever asks. */
+  readonly caller: string | undefined;
 }
 
 /** Where a run is started. */

@@ -33,8 +33,8 @@ export interface PlaceConfig {
   /** The run, for somebody who observes it as said. */
   readonly observe: (how: Observing) => Observable<ProcessEvent>;
   readonly from: Offsets;
-  /** How long it is kept for an observer whose call broke, in milliseconds. */
-  readonly graceMs: number;
+  /** How long it is kept for an observer whose call breaks now, in milliseconds. */
+  readonly graceMs: () => number;
   /** It is given up: told once. */
   readonly left: () => void;
 }
@@ -44,7 +44,7 @@ export interface PlaceConfig {
  * told again. When that is too much, the run waits, which is how a slow observer is bounded too.
  */
 export class Place {
-  readonly #graceMs: number;
+  readonly #graceMs: () => number;
   readonly #left: () => void;
   readonly #kept: Queue<OutputEvent> = new Queue();
   #keptBytes = 0;
@@ -126,7 +126,7 @@ export class Place {
 
   #wait(): void {
     if (this.#isLeft) return;
-    this.#waiting = timer(this.#graceMs).subscribe({
+    this.#waiting = timer(this.#graceMs()).subscribe({
       next: () => {
         this.leave();
       },

@@ -12,6 +12,7 @@ import {
 } from '../../wire/generated/sandboxrx/v1/runs.js';
 import { RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { badField, checkEnum, checkField, checkId } from '../bad-field.js';
+import type { CallContext } from '../call.js';
 import { checkedCommand, checkRunOptions } from '../check-command.js';
 import type { HostSandbox } from '../host-sandbox.js';
 import type { Sandboxes } from '../sandboxes.js';
@@ -44,10 +45,13 @@ export class RunService {
     return this.#config.maxFrameBytes;
   }
 
-  start(request: StartProcessRequest): Observable<StartProcessResponse> {
+  start(
+    request: StartProcessRequest,
+    { caller }: Pick<CallContext, 'caller'>,
+  ): Observable<StartProcessResponse> {
     return defer(() => {
       const { sandboxId = '' } = request.init ?? {};
-      const wanted = this.#wanted(request);
+      const wanted = { ...this.#wanted(request), caller };
       return of({ epoch: this.epoch, started: this.#of(sandboxId).start(wanted) });
     });
   }
@@ -91,7 +95,7 @@ export class RunService {
     return runs;
   }
 
-  #wanted(request: StartProcessRequest): WantedRun {
+  #wanted(request: StartProcessRequest): Omit<WantedRun, 'caller'> {
     const { init = ExecStreamInit.create(), options = RunOptions.create() } = request;
     const { requestId, stdin: hasStdin, onDisconnect } = request;
     const sandboxId = this.#config.sandboxes.running(init.sandboxId, init.container);

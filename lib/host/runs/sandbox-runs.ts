@@ -7,6 +7,7 @@ import { RunRegistry } from '../../sandbox/run-registry.js';
 import type { HostSandbox } from '../host-sandbox.js';
 import { exhausted } from '../limits.js';
 import type { LiveRuns } from '../live-runs.js';
+import type { HeldCount } from './held-count.js';
 import { HeldRun, type WantedRun } from './held-run.js';
 import { Place, type Offsets } from './place.js';
 
@@ -17,6 +18,7 @@ const maxPlaces = 10_000;
 export interface SandboxRunsConfig {
   readonly backend: SandboxBackend;
   readonly runs: LiveRuns;
+  readonly held: HeldCount;
   readonly maxStdinBytes: number;
   /** How long a place is kept for an observer whose call broke, in milliseconds. Default 60000. */
   readonly reconnectGraceMs: number | undefined;
@@ -81,7 +83,7 @@ export class SandboxRuns {
     const place = new Place({
       from,
       observe: (how) => this.#observe(runId, how),
-      graceMs: this.#isGone ? 0 : reconnectGraceMs,
+      graceMs: () => (this.#isGone ? 0 : reconnectGraceMs),
       left: () => {
         this.#places.delete(key);
         held?.left();
@@ -97,16 +99,19 @@ export class SandboxRuns {
   }
 
   #start(wanted: WantedRun): void {
-    const { backend, runs, maxStdinBytes } = this.#config;
-    const { id } = wanted.request;
+    const { backend, runs, held: count, maxStdinBytes } = this.#config;
+    const { caller, request } = wanted;
+    const { id } = request;
     const held = new HeldRun(wanted, maxStdinBytes);
     this.#held.set(id, held);
     runs.add(this.#id, id, held.run);
+    count.add(caller);
     const closed = (): void => {
       this.#held.delete(id);
       runs.closed(this.#id, id);
+      count.remove(caller);
     };
-    held.start(wanted.request, { backend, registry: this.#registry, closed });
+    held.start(request, { backend, registry: this.#registry, closed });
   }
 
   #observe(
