@@ -1,5 +1,5 @@
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
-import { SandboxExecutionError } from '../../../process/errors/errors.js';
+import { SandboxExecutionError, SandboxNotFoundError } from '../../../process/errors/errors.js';
 import type { SandboxError } from '../../../process/errors/sandbox-error.js';
 import type { StdinWrite } from '../../../process/stdin.js';
 import type {
@@ -46,8 +46,9 @@ export function stdinUpload(
     const isRepeated = (error: SandboxError): boolean => isBreak(error);
     withRetryBudget(upload.call$, retryBudgetMs, isRepeated).subscribe({
       error: (error: unknown) => {
-        // Another writer has it.
-        if (error instanceof SandboxExecutionError) subscriber.complete();
+        // Another writer has it, or the run is over, which who observes it is told.
+        const isRefused = error instanceof SandboxExecutionError;
+        if (isRefused || error instanceof SandboxNotFoundError) subscriber.complete();
         else subscriber.error(error);
       },
       complete: () => {
