@@ -1,4 +1,5 @@
 import { concat, Observable, Subscription, timer, type Subscriber } from 'rxjs';
+import { ConnectionLostError } from '../../../process/errors/errors.js';
 import { newId } from '../../../process/new-id.js';
 import type { ProcessEvent } from '../../../process/process-event.js';
 import type { ExecRequest } from '../../../sandbox/backend.js';
@@ -110,6 +111,8 @@ class StartedRun {
     this.#ties.add(
       stdinUpload(transport, { target, stdin$ }, retryBudgetMs).subscribe({
         error: (error: unknown) => {
+          // What is lost is left to the host, as the run wants it.
+          this.#isOver = error instanceof ConnectionLostError;
           this.#subscriber.error(error);
         },
       }),

@@ -1,12 +1,13 @@
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { SandboxExecutionError, SandboxNotFoundError } from '../../../process/errors/errors.js';
-import type { SandboxError } from '../../../process/errors/sandbox-error.js';
+import { SandboxError } from '../../../process/errors/sandbox-error.js';
 import type { StdinWrite } from '../../../process/stdin.js';
 import type {
   WriteStdinRequest,
   WriteStdinResponse,
 } from '../../../wire/generated/sandboxrx/v1/runs.js';
 import { Queue } from '../../../wire/tunnel/queue.js';
+import { lostBy } from '../call-outcome.js';
 import { writeStdin } from '../methods.js';
 import { withRetryBudget } from '../polling.js';
 import type { RpcStream, RpcTransport } from '../rpc-transport.js';
@@ -49,13 +50,23 @@ export function stdinUpload(
         // Another writer has it, or the run is over, which who observes it is told.
         const isRefused = error instanceof SandboxExecutionError;
         if (isRefused || error instanceof SandboxNotFoundError) subscriber.complete();
-        else subscriber.error(error);
+        else subscriber.error(isLost(error) ? lostBy(error, 'the run', idsOf(target)) : error);
       },
       complete: () => {
         subscriber.complete();
       },
     });
   });
+}
+
+/** The server could not be reached any more. */
+function isLost(error: unknown): error is SandboxError {
+  if (!(error instanceof SandboxError)) return false;
+  return error.code === 'ERR_BACKEND_UNAVAILABLE' || isBreak(error);
+}
+
+function idsOf({ sandboxId, runId }: StdinTarget): Pick<StdinTarget, 'sandboxId' | 'runId'> {
+  return { sandboxId, runId };
 }
 
 class StdinUpload {
