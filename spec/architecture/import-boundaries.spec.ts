@@ -15,6 +15,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/backends/memory': [...core, 'lib/sandbox'],
   'lib/backends/local': [...core, 'lib/sandbox', 'node:', '@lydell/node-pty'],
   'lib/backends/rpc/grpc': [...remote, 'lib/backends/rpc', '@grpc/grpc-js', 'node:'],
+  'lib/backends/rpc/node': [...remote, 'lib/backends/rpc', 'node:'],
+  'lib/backends/rpc/ws': [...remote, 'lib/backends/rpc', 'ws', 'node:'],
   'lib/backends/rpc': remote,
   'lib/host': [
     ...remote,
