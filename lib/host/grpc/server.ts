@@ -4,7 +4,8 @@ import { maxMessageBytes } from '../../wire/codec.js';
 import type { Calls } from '../calls/calls.js';
 import { interceptorOf } from './interceptor.js';
 import { within } from '../within.js';
-import type { ServedMethod } from './service.js';
+import type { ServedMethod } from '../served-method.js';
+import { grpcSink } from './service.js';
 
 /** What a server keeps to. */
 export interface ServerConfig {
@@ -30,17 +31,13 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   });
   const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
-  for (const { path, definition: method, handle } of methods) {
+  for (const served of methods) {
+    const { path, definition: method, handle } = served.into(grpcSink);
     definition[path] = method;
     implementation[path] = handle;
   }
   server.addService(definition, implementation);
   return server;
-}
-
-/** The full names of the services that have these methods. */
-export function servicesOf(methods: readonly ServedMethod[]): readonly string[] {
-  return [...new Set(methods.map(({ path }) => path.split('/')[1] ?? ''))];
 }
 
 /** What was sent last may take this long on its way to callers who read. */
