@@ -67,6 +67,10 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       this.#take(socket);
     });
+    server.on('tlsClientError', (_error, socket) => {
+      // Not done by the server where the handshake takes too long.
+      socket.destroy();
+    });
     return server.on('secureConnection', (socket: TLSSocket) => {
       socket.on('error', ignore);
       this.#await(socket);

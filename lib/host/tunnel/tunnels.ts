@@ -145,7 +145,6 @@ export class Tunnels {
     this.#open.add(tunnel);
     const fields = { ...(caller !== undefined && { token: caller }), ...(origin && { origin }) };
     logger.info(fields, 'tunnel opened');
-    webSocket.on('error', ignore);
     wire.carry(
       this.#server.accept(wire, {
         name: caller ?? '',
@@ -159,8 +158,4 @@ export class Tunnels {
       logger.info({ ...fields, code, durationMs }, 'tunnel closed');
     });
   }
-}
-
-function ignore(): void {
-  // It is closed then.
 }

@@ -4,6 +4,8 @@ import type { TunnelConnection, Wire } from '../../wire/tunnel/connection.js';
 
 /** As much may be under way; then what is sent waits where the turns are taken. */
 const roomBytes = 65_536;
+/** So long a client may take to say that it has closed its end too: one that is not there never does. */
+const closeMs = 2000;
 
 /** Sent messages of one turn of the event loop go out in one write, unless there are many bytes of them. */
 export class WsWire implements Wire {
@@ -30,11 +32,15 @@ export class WsWire implements Wire {
     webSocket.on('message', (data, isBinary) => {
       // What comes of one read are views of it, which nobody writes to any more.
       if (isBinary && data instanceof Uint8Array) connection.received(data);
-      else webSocket.close(1003, 'binary messages only');
+      else this.#end(1003, 'binary messages only');
     });
     webSocket.on('ping', (data) => {
       // One who asks and does not read would fill the memory with answers.
       if (!this.isFull) webSocket.pong(data, false, this.#taken(data.length));
+    });
+    webSocket.on('error', () => {
+      // The client broke the protocol, and is told so; or the connection broke.
+      this.#hurry();
     });
     webSocket.once('close', () => {
       connection.lost();
@@ -49,8 +55,23 @@ export class WsWire implements Wire {
   }
 
   close(code: number, reason: string): void {
-    this.#webSocket.close(code, reason);
+    this.#end(code, reason);
     this.#uncork();
+  }
+
+  #end(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+    this.#hurry();
+  }
+
+  #hurry(): void {
+    const webSocket = this.#webSocket;
+    const timer = setTimeout(() => {
+      webSocket.terminate();
+    }, closeMs);
+    webSocket.once('close', () => {
+      clearTimeout(timer);
+    });
   }
 
   /** Counts what is under way until the connection has it. */
