@@ -13,10 +13,10 @@ import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
 import { ExecStream, type ExecStreams } from './exec-stream.js';
 import { FileService } from './file-service.js';
-import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc/service.js';
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
 import type { SandboxService } from './sandbox-service.js';
+import { bidirectional, serverStreaming, unary, type ServedMethod } from './served-method.js';
 import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
 
