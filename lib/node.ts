@@ -22,3 +22,6 @@ export type {
   TemplateSpec,
   TemplateView,
 } from './backends/rpc/templates.js';
+export type { ConnectionState, ConnectionStatus } from './backends/rpc/tunnel/connection-status.js';
+export type { WebSocketBackend } from './backends/rpc/tunnel/tunnel-backend.js';
+export { websocketBackend, type WsBackendOptions } from './backends/rpc/ws/websocket-backend.js';

@@ -29,8 +29,10 @@ describe('the bundle of sandbox-rx for a browser', () => {
   it('holds nothing of Node', async () => {
     const code = await bundle('lib/index.ts');
     expect(code).toContain('ERR_CONNECTION_LOST');
+    // @bufbuild/protobuf looks whether there is an environment that forbids it BigInt.
+    const own = code.replaceAll(/process\.env(?: != "object"|\.BUF_BIGINT_DISABLE)/g, '');
     expect(
-      code.match(/node:[a-z_/]+|\bBuffer\b|\bprocess\.(?:env|nextTick)|\brequire\(/g),
+      own.match(/node:[a-z_/]+|\bBuffer\b|\bprocess\.(?:env|nextTick)|\brequire\(/g),
     ).toBeNull();
   });
 
