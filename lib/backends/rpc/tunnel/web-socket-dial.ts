@@ -1,3 +1,4 @@
+import { closeCodeOf } from '../../../wire/tunnel/end-reason.js';
 import type { TunnelConnection } from '../../../wire/tunnel/connection.js';
 import type { Dial, DialedWire } from './dial.js';
 import { unavailable } from './loss.js';
@@ -61,7 +62,7 @@ class WebSocketWire implements DialedWire {
     const socket = this.#socket;
     socket.onmessage = ({ data }: { readonly data: unknown }) => {
       if (!(data instanceof ArrayBuffer)) {
-        this.close(firstOwnCode + 3, 'binary messages only');
+        this.close(closeCodeOf('malformed'), 'binary messages only');
         return;
       }
       connection.received(new Uint8Array(data));
