@@ -77,6 +77,7 @@ export type {
   FileInfo,
   FileRequest,
   LogsRequest,
+  OnDisconnect,
   SandboxBackend,
   SignalRequest,
   SnapshotFilter,

@@ -53,6 +53,12 @@ export interface HostOptions {
    * and its calls then for another connection.
    */
   readonly keepaliveTimeoutMs?: number;
+  /**
+   * How long the place of an observer is kept whose connection broke, in milliseconds: what it has not received is there
+   * when it comes back, up to 4 MiB, and then the run waits for it. When the last one has not come back in that time, a run
+   * with `onDisconnect: 'kill'` is ended. Default 60000.
+   */
+  readonly reconnectGraceMs?: number;
   /** The port of the endpoint with `/metrics` and `/healthz`; 0: one that is free. Default: there is none. */
   readonly metricsPort?: number;
   /** The address of that endpoint, which asks for no token. Default `127.0.0.1`. */
@@ -88,6 +94,7 @@ export function checkOptions(options: HostOptions): void {
   checkInteger('logBytes', options.logBytes, { min: 1024 });
   checkInteger('keepaliveMs', options.keepaliveMs, { min: 1000, max: maxTimerMs });
   checkInteger('keepaliveTimeoutMs', options.keepaliveTimeoutMs, { min: 1000, max: maxTimerMs });
+  checkInteger('reconnectGraceMs', options.reconnectGraceMs, { min: 0, max: maxTimerMs });
   checkInteger('metricsPort', options.metricsPort, { min: 0, max: 65_535 });
   checkText('metricsAddress', options.metricsAddress);
   checkTunnelOptions(options);

@@ -15,6 +15,7 @@ import { MetricsServer } from './metrics/metrics-server.js';
 import { Metrics } from './metrics/metrics.js';
 import { metered, RunMeter } from './metrics/run-meter.js';
 import { logSandbox } from './sandbox-log.js';
+import { HeldCount } from './runs/held-count.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
 import { servedMethods } from './served-methods.js';
@@ -70,15 +71,16 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
-    const { dataDirectory } = options;
+    const { dataDirectory, reconnectGraceMs } = options;
     const { logger = silentLogger } = options;
     this.#logger = logger;
 
     const runs = new RunMeter();
+    const held = new HeldCount();
     const counted = metered(backend, runs);
     this.#sandboxes = new Sandboxes(counted, { retentionMs, logBytes, limits });
     const knownTokens = new Tokens(tokens);
-    this.#calls = new Calls({ tokens: knownTokens, limits });
+    this.#calls = new Calls({ tokens: knownTokens, limits, held });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
     this.#snapshots = new Snapshots(backend, this.#store.snapshots);
@@ -89,7 +91,7 @@ export class Host {
     this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
       ...{ sandboxes: this.#sandboxes, service: this.#service },
-      streamLimits: { ...usualLimits, ...limits },
+      ...{ held, reconnectGraceMs, streamLimits: { ...usualLimits, ...limits } },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
     });

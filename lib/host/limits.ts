@@ -9,11 +9,11 @@ export interface HostLimits {
   readonly maxSandboxes?: number;
   /** The same, of those that callers with one token made. */
   readonly maxSandboxesPerToken?: number;
-  /** Calls of `Exec` and `StreamExec` at a time: runs, main commands aside. Default: as many as are asked for. */
+  /** Runs at a time, main commands aside: of `Exec`, `StreamExec` and `StartProcess`. Default: as many as are asked for. */
   readonly maxRuns?: number;
   /** The same, of callers with one token. */
   readonly maxRunsPerToken?: number;
-  /** Open streams: `StreamExec` and `StreamLogs`. Default: as many as are asked for. */
+  /** Open streams: `StreamExec`, `StreamLogs`, `AttachProcess` and `WriteStdin`. Default: as many as are asked for. */
   readonly maxStreams?: number;
   /** The same, of callers with one token. */
   readonly maxStreamsPerToken?: number;

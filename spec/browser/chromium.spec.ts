@@ -29,7 +29,7 @@ describeInChromium('in Chromium', () => {
     await opened?.close();
   });
 
-  const run = (scenario: Scenario): Promise<unknown> => 
+  const run = (scenario: Scenario): Promise<unknown> =>
     opened!.page.evaluate(`scenarios.${scenario}()`);
   const text = 'zwölf Boxkämpfer 🥊 jagen\r\nEva €\nohne Ende';
 

@@ -53,7 +53,9 @@ const page = {
   states: () => states,
 
   async failure(): Promise<string> {
-    return client().list().then(() => 'none', codeOf);
+    return client()
+      .list()
+      .then(() => 'none', codeOf);
   },
 
   /** Many runs at once, each with an input of its own; how many gave it back. */

@@ -107,7 +107,7 @@ describe('a tunnel that is cut', () => {
     backend.connection$.subscribe(({ state }) => {
       if (states.at(-1) !== state) states.push(state);
     });
-    await run.stdin.write('one\n');
+    await run.stdin?.write('one\n');
     way.refuses = true;
     way.cut('reset');
     const { error } = await firstValueFrom(
@@ -115,8 +115,8 @@ describe('a tunnel that is cut', () => {
     );
     expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', retryable: true });
     way.refuses = false;
-    await run.stdin.write('two\n');
-    await run.stdin.close();
+    await run.stdin?.write('two\n');
+    await run.stdin?.close();
     expect((await run).stdout).toBe('one\ntwo\n');
     backend.close();
     expect(states).toEqual(['connected', 'reconnecting', 'connected', 'closed']);

@@ -232,6 +232,20 @@ describe('a connection', () => {
     },
   );
 
+  it('that has become one of gRPC or a tunnel lasts', async () => {
+    const { url, tunnelUrl } = await hosted({ handshakeMs: 200 });
+    const sandbox = await harness.client({ url }).create();
+    const tunnel = await tunnelTo(tunnelUrl);
+    const run = sandbox.exec(['cat'], { stdin: true });
+    await run.stdin?.write('a');
+    // One that came later is closed: the time of the others is up too.
+    await (await bare(url)).rest();
+    expect((await tunnel.unary(getSandbox, { sandboxId: sandbox.id })).code).toBe(0);
+    expect(tunnel.told).toEqual(['connected']);
+    await run.stdin?.close();
+    expect((await run).stdout).toBe('a');
+  });
+
   it('of no known protocol is refused', async () => {
     const { url } = await hosted();
     const { socket, rest } = await bare(url);

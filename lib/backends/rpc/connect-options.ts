@@ -20,9 +20,9 @@ export interface ConnectOptions {
   /** Until when a call must be answered, in milliseconds; runs and logs may take as long as they like. Default 300000. */
   readonly requestTimeoutMs?: number;
   /**
-   * How long a server that is not available for now is asked again to make a sandbox, or whether one is ready, in
-   * milliseconds. Default 30000. A sandbox is made once however often it is asked for; where no server is found at all,
-   * `create()` fails at once.
+   * How long a server that is not available for now is asked again to make a sandbox, or whether one is ready, or to go on
+   * with a run under an id, in milliseconds. Default 30000. A sandbox is made once however often it is asked for; where no
+   * server is found at all, `create()` fails at once.
    */
   readonly retryBudgetMs?: number;
   /** From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds. Default 1000. */

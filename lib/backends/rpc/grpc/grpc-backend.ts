@@ -44,7 +44,9 @@ export interface GrpcBackendOptions extends ConnectOptions {
 /**
  * Sandboxes of a server that speaks `coreweave.sandbox.v1` over gRPC: CoreWeave Sandbox, or a host of this library.
  *
- * The API has no calls to send signals and to attach to runs, so `capabilities` say that these cannot be had.
+ * The API has no calls to send signals, and none to attach to runs and to start one under an id; a host of this library
+ * has them. Another server's want of them is told by an `UnsupportedError` that names the capability. There a run under an
+ * id also outlives a broken connection: it is taken up again without losing or repeating a byte.
  *
  * @throws {@link SandboxValidationError} at once, for a bad option.
  *
