@@ -151,7 +151,7 @@ describe('websocketBackend', () => {
     const way = await FaultyWay.to(await hostUrl());
     opened.push(way);
     way.fallSilent();
-    const { client } = connected({ url: way.url, connectTimeoutMs: 200 });
+    const { client } = connected({ url: way.url, connectTimeoutMs: 500 });
     expect(await failureOf(client.list())).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
     way.forgetAll();
     expect(await client.list()).toEqual([]);

@@ -161,11 +161,13 @@ export class Line {
   }
 
   #limitWait(): void {
-    if (this.#waitTimer.isSet) return;
+    // Of a server that was never reached, the first attempt that fails is the end of the wait.
+    if (!this.#hasConnected || this.#waitTimer.isSet) return;
     const { connectTimeoutMs } = this.#options;
     this.#waitTimer.set(connectTimeoutMs, () => {
-      const why = this.#failure === undefined ? '' : `: ${this.#failure.message}`;
-      this.#failure = unavailable(`no connection came about within ${connectTimeoutMs} ms${why}`);
+      const none = lateText(connectTimeoutMs);
+      const last = this.#failure?.message ?? none;
+      this.#failure = unavailable(last.startsWith(none) ? none : `${none}: ${last}`);
       this.#tunnel.refuseWaiting('expired');
     });
   }
@@ -180,7 +182,7 @@ export class Line {
     this.#attempts += 1;
     this.#tellTrying({});
     this.#attemptTimer.set(connectTimeoutMs, () => {
-      this.#giveUp(unavailable(`no connection came about within ${connectTimeoutMs} ms`));
+      this.#giveUp(unavailable(lateText(connectTimeoutMs)));
     });
     const attempt: Attempt = { abandon: () => undefined };
     this.#attempt = attempt;
@@ -231,11 +233,14 @@ export class Line {
     this.#failure = why;
     this.#refillIfOld();
     if (isForGood(why)) {
-      this.close(why);
+      this.#isClosed = true;
       this.#idle();
+      this.#tunnel.close();
       return;
     }
     if (!this.#hasConnected) this.#tunnel.refuseWaiting('expired');
+    // Who was refused has asked again at once.
+    if (this.#attempt !== undefined) return;
     if (this.#tunnel.isSettled) {
       this.#idle();
       return;
@@ -280,4 +285,8 @@ export class Line {
     const why = this.#failure === undefined ? '' : `: ${this.#failure.message}`;
     return unavailable(`${textOf(reason)}${why}`);
   }
+}
+
+function lateText(connectTimeoutMs: number): string {
+  return `no connection came about within ${connectTimeoutMs} ms`;
 }

@@ -1,10 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { text } from '../../../wire/tunnel/pair.js';
-import { ScriptedWay, unavailable } from './scripted-way.js';
+import { ScriptedWay, unavailable, type Seen } from './scripted-way.js';
 
 const fails = (way: ScriptedWay): void => {
   way.onAttempt = (attempt) => attempt.fail(unavailable);
+};
+const refuses = (way: ScriptedWay): void => {
+  way.onAttempt = (attempt) => attempt.fail({ code: 16, message: 'the server answered 401' });
 };
 const connects = (way: ScriptedWay): void => {
   way.onAttempt = (attempt) => way.connect(attempt);
@@ -52,6 +55,25 @@ describe('connecting', () => {
     way.time.pass(1);
     expect(seen.told).toEqual(['never sent 14 no connection came about within 20000 ms']);
     expect(way.attempts[0]?.isAbandoned).toBe(true);
+  });
+
+  it.each([
+    ['takes too long', hangs, 20_000],
+    ['fails', fails, 1],
+    ['is refused', refuses, 1],
+  ])('that %s is tried again by whoever asks again at once', (_what, fate, afterMs) => {
+    const way = new ScriptedWay();
+    fate(way);
+    let again: Seen | undefined;
+    way.open('/s/m', () => {
+      connects(way);
+      again = way.open();
+      again.call?.send(text('hello'));
+    });
+    way.time.pass(afterMs);
+    way.time.pass(60_000);
+    expect(again?.told).toEqual(['hello']);
+    expect(way.attempts).toHaveLength(2);
   });
 
   it.each([
@@ -237,7 +259,7 @@ describe('a connection that is lost', () => {
       way.line?.cut();
       way.time.pass(20_000);
       const { length } = way.attempts;
-      way.comebacks$.next(why);
+      way.comeBack(why);
       expect(way.attempts).toHaveLength(length + 1);
     }
   });
@@ -248,10 +270,10 @@ describe('a connection that is lost', () => {
     way.line?.stop();
     way.say(seen, 'again');
     expect(seen.told).toEqual(['hello']);
-    way.comebacks$.next('visible');
+    way.comeBack('visible');
     way.time.pass(50);
     expect(way.attempts).toHaveLength(1);
-    way.comebacks$.next('online');
+    way.comeBack('online');
     way.time.pass(50);
     expect(seen.told).toEqual(['hello', 'again']);
   });
@@ -346,8 +368,8 @@ describe('whatever happens to the connection', () => {
           fail: () => fails(way),
           hang: () => hangs(way),
           connect: () => connects(way),
-          online: () => way.comebacks$.next('online'),
-          visible: () => way.comebacks$.next('visible'),
+          online: () => way.comeBack('online'),
+          visible: () => way.comeBack('visible'),
           say: () => {
             const word = `word ${said.length}`;
             said.push(word);

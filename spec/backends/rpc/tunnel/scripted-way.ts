@@ -43,7 +43,6 @@ export class ScriptedWay {
   readonly time: Time = new Time();
   readonly attempts: Attempt[] = [];
   readonly statuses: ConnectionStatus[] = [];
-  readonly comebacks$: Subject<'online' | 'visible'> = new Subject();
   readonly connector: Connector;
   /** What servers were told, in their words. */
   readonly served: string[] = [];
@@ -54,6 +53,7 @@ export class ScriptedWay {
   /** What is thrown in place of an attempt. */
   refusal: Error | undefined;
   readonly #limits: Partial<TunnelLimits>;
+  readonly #comebacks$: Subject<'online' | 'visible'> = new Subject();
 
   constructor({
     limits = {},
@@ -65,7 +65,7 @@ export class ScriptedWay {
     this.connector = new Connector({
       ...{ scheduler, defer, connectScheduler: scheduler, connectTimeoutMs: 20_000, limits },
       random: () => random,
-      comebacks$: this.comebacks$,
+      comebacks$: this.#comebacks$,
       dial: (observer) => {
         if (this.refusal !== undefined) throw this.refusal;
         const attempt = new Attempt(scheduler.now(), observer);
@@ -87,6 +87,10 @@ export class ScriptedWay {
 
   get now(): number {
     return this.time.scheduler.now();
+  }
+
+  comeBack(why: 'online' | 'visible'): void {
+    this.#comebacks$.next(why);
   }
 
   /** One that knows nothing of those before. */
@@ -116,7 +120,7 @@ export class ScriptedWay {
     });
   }
 
-  open(method = '/s/m'): Seen {
+  open(method = '/s/m', whenLost: () => void = () => undefined): Seen {
     const seen = new Seen();
     seen.call = this.connector.open(
       { method, metadata: {} },
@@ -124,8 +128,10 @@ export class ScriptedWay {
         opened: () => undefined,
         message: (bytes) => seen.told.push(Buffer.from(bytes).toString()),
         end: ({ code }) => seen.told.push(`end ${code}`),
-        lost: ({ code, message }, wasSent) =>
-          seen.told.push(`${wasSent ? 'lost' : 'never sent'} ${code} ${message}`),
+        lost: ({ code, message }, wasSent) => {
+          seen.told.push(`${wasSent ? 'lost' : 'never sent'} ${code} ${message}`);
+          whenLost();
+        },
       },
     );
     return seen;
