@@ -103,6 +103,11 @@ export class Line {
     return this.#tunnel.isSettled;
   }
 
+  /** There is an attempt, or the connection that it has become. */
+  get #isTrying(): boolean {
+    return this.#attempt !== undefined;
+  }
+
   open(opening: CallOpening, observer: LineCallObserver): OpenCall {
     this.#count(1);
     const call = lineCall(
@@ -130,7 +135,7 @@ export class Line {
   /** The network is another: a connection over the old one may be dead without a word. */
   renew(): void {
     if (!this.#hasConnected) return;
-    if (this.#attempt !== undefined) this.#giveUp(unavailable('the network has changed'));
+    if (this.#isTrying) this.#giveUp(unavailable('the network has changed'));
     this.hurry();
   }
 
@@ -157,7 +162,7 @@ export class Line {
   #need(): void {
     if (this.#isClosed || this.#connectedAt !== undefined || this.#tunnel.isSettled) return;
     this.#limitWait();
-    if (this.#attempt === undefined && !this.#retryTimer.isSet) this.#connect();
+    if (!this.#isTrying && !this.#retryTimer.isSet) this.#connect();
   }
 
   #limitWait(): void {
@@ -240,7 +245,7 @@ export class Line {
     }
     if (!this.#hasConnected) this.#tunnel.refuseWaiting('expired');
     // Who was refused has asked again at once.
-    if (this.#attempt !== undefined) return;
+    if (this.#isTrying) return;
     if (this.#tunnel.isSettled) {
       this.#idle();
       return;

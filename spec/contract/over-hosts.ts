@@ -19,29 +19,29 @@ import {
 import { describeWithBubblewrap } from '../backends/local/bubblewrap.js';
 import { memoryCommands, memoryPrograms } from '../backends/memory/memory-programs.js';
 
-const snapshotDirectory = mkdtempSync(join(tmpdir(), 'snapshots-'));
-
-afterAll(() => {
-  rmSync(snapshotDirectory, { recursive: true });
-});
-
 /** The ways to a host: each has to keep the same promises. */
-const ways = { grpc: grpcBackend, ws: websocketBackend } as const;
+type Way = 'grpc' | 'ws';
 
-/** The contract of a chain of so many hosts, the last of which serves `backend`. */
-function overHosts(
-  name: string,
-  {
-    way = 'grpc',
-    hops = 1,
-    backend,
-    ...subject
-  }: Omit<ContractSubject, 'name' | 'create'> & {
-    way?: keyof typeof ways;
-    hops?: number;
-    backend(): SandboxBackend;
-  },
-): void {
+interface Reached {
+  readonly url: string;
+  readonly watchIntervalMs: number;
+}
+
+const ways: Readonly<Record<Way, (options: Reached) => ConnectedBackend>> = {
+  grpc: grpcBackend,
+  ws: websocketBackend,
+};
+
+/** What a chain of hosts is made of. */
+interface Chain extends Omit<ContractSubject, 'name' | 'create'> {
+  readonly way: Way;
+  readonly hops?: number;
+  /** What the last of them serves. */
+  readonly backend: () => SandboxBackend;
+}
+
+/** The contract of a chain of hosts. */
+function overHosts(name: string, { way, hops = 1, backend, ...subject }: Chain): void {
   describe(name, () => {
     let hosts: Host[] = [];
     let clients: ConnectedBackend[] = [];
@@ -68,20 +68,32 @@ function overHosts(
   });
 }
 
-for (const way of ['grpc', 'ws'] as const) {
+/** The contract of a host of any backend that runs here, reached that way. */
+export function contractOver(way: Way): void {
+  const snapshotDirectory = mkdtempSync(join(tmpdir(), 'snapshots-'));
+
+  afterAll(() => {
+    rmSync(snapshotDirectory, { recursive: true });
+  });
+
   overHosts(`rpc(${way}, host(memory))`, {
     way,
     commands: memoryCommands,
     killsAtOnce: true,
     backend: () => memoryBackend({ programs: memoryPrograms }),
   });
-  overHosts(`rpc(${way}, host(local, isolation: 'none'))`, {
+  const unisolated = {
     way,
     commands: shellPrograms,
     lacks: ['isolation'],
     backend: () => localBackend({ isolation: 'none', snapshotDirectory }),
+  } as const;
+  overHosts(`rpc(${way}, host(local, isolation: 'none'))`, unisolated);
+  overHosts(`rpc(${way}, host(rpc(${way}, host(local, isolation: 'none'))))`, {
+    ...unisolated,
+    hops: 2,
   });
-  describeWithBubblewrap(`with bubblewrap, by ${way}`, () => {
+  describeWithBubblewrap('with bubblewrap', () => {
     overHosts(`rpc(${way}, host(local))`, {
       way,
       commands: shellPrograms,
@@ -89,9 +101,3 @@ for (const way of ['grpc', 'ws'] as const) {
     });
   });
 }
-overHosts("rpc(grpc, host(rpc(grpc, host(local, isolation: 'none'))))", {
-  commands: shellPrograms,
-  lacks: ['isolation'],
-  hops: 2,
-  backend: () => localBackend({ isolation: 'none', snapshotDirectory }),
-});
