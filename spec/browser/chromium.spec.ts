@@ -19,18 +19,18 @@ describe('the bundle of sandbox-rx for a browser', () => {
 });
 
 describeInChromium('in Chromium', () => {
-  let opened: BrowserPage | undefined;
+  let opened: BrowserPage;
 
   beforeAll(async () => {
     opened = await BrowserPage.of('spec/browser/page.ts');
   });
 
   afterAll(async () => {
-    await opened?.close();
+    await opened.close();
   });
 
   const run = (scenario: Scenario): Promise<unknown> =>
-    opened!.page.evaluate(`scenarios.${scenario}()`);
+    opened.page.evaluate(`scenarios.${scenario}()`);
   const text = 'zwölf Boxkämpfer 🥊 jagen\r\nEva €\nohne Ende';
 
   it('never breaks a character of stdout$', async () => {
@@ -90,6 +90,6 @@ describeInChromium('in Chromium', () => {
   });
 
   it('has had nothing to complain of', () => {
-    expect(opened?.complaints).toEqual([]);
+    expect(opened.complaints).toEqual([]);
   });
 });

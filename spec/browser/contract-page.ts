@@ -21,8 +21,10 @@ const subjects: Readonly<Record<string, ContractSubject>> = {
 /** Runs one test, by its number, against the host at a URL. */
 async function runTest(subject: string, number: number, hostUrl: string): Promise<void> {
   url = hostUrl;
+  const served = subjects[subject];
+  if (served === undefined) throw new Error(`nobody serves ${subject}`);
   const collected = new Collected();
-  backendContract(collected, subjects[subject]!);
+  backendContract(collected, served);
   try {
     await collected.tests[number]?.run();
   } finally {

@@ -20,14 +20,14 @@ const names = ((): string[] => {
 
 describeInChromium('in Chromium, over its own WebSocket', () => {
   const snapshotDirectory = mkdtempSync(join(tmpdir(), 'snapshots-'));
-  let opened: BrowserPage | undefined;
+  let opened: BrowserPage;
 
   beforeAll(async () => {
     opened = await BrowserPage.of('spec/browser/contract-page.ts');
   });
 
   afterAll(async () => {
-    await opened?.close();
+    await opened.close();
     rmSync(snapshotDirectory, { recursive: true });
   });
 
@@ -41,7 +41,7 @@ describeInChromium('in Chromium, over its own WebSocket', () => {
     let url = '';
 
     beforeEach(async () => {
-      host = new Host(backend(), { origins: [opened!.origin] });
+      host = new Host(backend(), { origins: [opened.origin] });
       url = await host.listen();
     });
 
@@ -51,11 +51,11 @@ describeInChromium('in Chromium, over its own WebSocket', () => {
 
     it.each(names.map((name, number) => [name, number] as const))('%s', async (_name, number) => {
       const call = `runTest(${JSON.stringify(subject)}, ${number}, ${JSON.stringify(url)})`;
-      await opened!.page.evaluate(call);
+      await opened.page.evaluate(call);
     });
   });
 
   it('has had nothing to complain of', () => {
-    expect(opened?.complaints).toEqual([]);
+    expect(opened.complaints).toEqual([]);
   });
 });

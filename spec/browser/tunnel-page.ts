@@ -1,6 +1,12 @@
 // Runs in Chromium: what a page may do over one WebSocket that comes and goes.
-import { filter, firstValueFrom, type Subscription } from 'rxjs';
-import { SandboxClient, SandboxError, websocketBackend, type WebSocketBackend } from 'sandbox-rx';
+import type { Subscription } from 'rxjs';
+import {
+  SandboxClient,
+  SandboxError,
+  websocketBackend,
+  type Process,
+  type WebSocketBackend,
+} from 'sandbox-rx';
 
 interface Opened {
   readonly backend: WebSocketBackend;
@@ -34,6 +40,19 @@ class Counted {
 }
 
 let counting: { readonly seen: Counted; isRight: boolean; stop(): void } | undefined;
+
+/** Looks whether the output of a run is numbers without a gap, from 1 on. */
+function count(run: Process): void {
+  const seen = new Counted();
+  const it = { seen, isRight: true, stop: () => void run.cancel() };
+  counting = it;
+  run.stdout$.subscribe({
+    next: (text) => {
+      it.isRight &&= seen.take(text);
+    },
+    error: () => undefined,
+  });
+}
 
 const page = {
   open(url: string, token?: string): void {
@@ -92,30 +111,34 @@ const page = {
     return { bytes: read, heapMiB };
   },
 
-  /** Counts for ever, from another machine. */
+  /** Counts for ever, as fast as it goes. */
   async startCounting(): Promise<void> {
     const sandbox = await client().create();
     const script = 'n=0; while :; do n=$((n+1)); echo $n; done | head -c 1000000000';
-    const run = sandbox.exec(['sh', '-c', script], { retainBytes: 65_536 });
-    const seen = new Counted();
-    const it = { seen, isRight: true, stop: () => void run.cancel() };
-    counting = it;
-    run.stdout$.subscribe({
-      next: (text) => {
-        it.isRight &&= seen.take(text);
-      },
-      error: () => undefined,
-    });
+    count(sandbox.exec(['sh', '-c', script], { retainBytes: 65_536 }));
+  },
+
+  /** A run that goes on without the page, and counts no faster than that all is kept. Gives the id of its sandbox. */
+  async startDetached(): Promise<string> {
+    const sandbox = await client().create();
+    const script = 'n=0; while :; do n=$((n+1)); echo $n; [ $((n % 200)) != 0 ] || sleep 0.1; done';
+    count(sandbox.exec(['sh', '-c', script], { id: 'counting', onDisconnect: 'detach' }));
+    return sandbox.id;
+  },
+
+  async attach(sandboxId: string): Promise<void> {
+    const sandbox = await client().get(sandboxId);
+    count(sandbox.attach('counting'));
+  },
+
+  async remove(sandboxId: string): Promise<void> {
+    const sandbox = await client().get(sandboxId);
+    await sandbox.delete();
   },
 
   counted: () => ({ lines: counting?.seen.next ?? 0, isRight: counting?.isRight }),
 
   stopCounting: () => counting?.stop(),
-
-  async stateIs(wanted: string): Promise<void> {
-    if (opened === undefined) return;
-    await firstValueFrom(opened.backend.connection$.pipe(filter(({ state }) => state === wanted)));
-  },
 };
 
 /** Chromium's own, with buffers. */

@@ -49,7 +49,7 @@ export async function webSocketTo(url: string, asking: Asking = {}): Promise<Web
 }
 
 /** How a WebSocket was refused. */
-export class Refused extends Error {
+class Refused extends Error {
   readonly status: number;
 
   constructor(status: number, body: string) {
