@@ -1,3 +1,29 @@
+export type {
+  ConnectedBackend,
+  ConnectOptions,
+  TokenOption,
+} from './backends/rpc/connect-options.js';
+export type {
+  RunnerCapacity,
+  RunnerFilter,
+  RunnerInfo,
+  Runners,
+  ServiceVisibility,
+} from './backends/rpc/runners.js';
+export type {
+  TemplateChange,
+  TemplateContainer,
+  TemplateInfo,
+  Templates,
+  TemplateSpec,
+  TemplateView,
+} from './backends/rpc/templates.js';
+export type { ConnectionState, ConnectionStatus } from './backends/rpc/tunnel/connection-status.js';
+export type { WebSocketBackend } from './backends/rpc/tunnel/tunnel-backend.js';
+export {
+  websocketBackend,
+  type WebSocketBackendOptions,
+} from './backends/rpc/tunnel/websocket-backend.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { lines, type LinesConfig } from './operators/lines.js';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
+import type { ConnectedBackend } from '../backends/rpc/connect-options.js';
 import type { GrpcBackendOptions } from '../backends/rpc/grpc/grpc-backend.js';
 import { SandboxClient } from '../sandbox/sandbox-client.js';
 
@@ -21,7 +22,8 @@ export function addConnectionOptions(command: Command): Command {
   return command
     .option(
       '--url <url>',
-      'the server: http://HOST:PORT or https://HOST[:PORT] (default: the environment variable CWSANDBOX_BASE_URL)',
+      'the server: http://HOST:PORT or https://HOST[:PORT]; of a host also ws://HOST:PORT or wss://HOST[:PORT], whose runs' +
+        ' outlive a connection that breaks (default: the environment variable CWSANDBOX_BASE_URL)',
     )
     .addOption(
       new Option(
@@ -75,9 +77,22 @@ function tlsOf({ ca, cert, key }: Certificates): Pick<GrpcBackendOptions, 'tls'>
 export async function serverClient(options: ConnectionOptions): Promise<SandboxClient | undefined> {
   const target = targetOf(options);
   if (target === undefined) return undefined;
-  // What only a server needs is not loaded without one.
-  const { grpcBackend } = await import('../backends/rpc/grpc/grpc-backend.js');
-  return new SandboxClient(grpcBackend(target));
+  return new SandboxClient(await connected(target));
+}
+
+/** What only a server needs is not loaded without one. */
+async function connected({ url = '', ...target }: GrpcBackendOptions): Promise<ConnectedBackend> {
+  if (!/^wss?:/i.test(url)) {
+    const { grpcBackend } = await import('../backends/rpc/grpc/grpc-backend.js');
+    return grpcBackend({ ...target, ...(url !== '' && { url }) });
+  }
+  const { websocketBackend } = await import('../backends/rpc/ws/websocket-backend.js');
+  const backend = websocketBackend({ ...target, url });
+  // Else the host would keep what belongs to the connection for a while, for this program to come back.
+  process.once('exit', () => {
+    backend.close();
+  });
+  return backend;
 }
 
 /** A client for what needs sandboxes that outlive this program. */

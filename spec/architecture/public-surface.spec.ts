@@ -35,8 +35,9 @@ const surface = {
     'stderr',
     'stdout',
     'toResult',
+    'websocketBackend',
   ],
-  'sandbox-rx/node': ['grpcBackend', 'localBackend'],
+  'sandbox-rx/node': ['grpcBackend', 'localBackend', 'websocketBackend'],
   'sandbox-rx/host': ['Host', 'readTokens'],
   'sandbox-rx/testing': [
     'backendContract',

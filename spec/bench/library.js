@@ -14,7 +14,7 @@ const otherBuild = (file) => import(pathToFileURL(resolve(String(other), file)).
 export const { lines, Process, Sandbox, SandboxClient, stdout } = await (other
   ? otherBuild('index.js')
   : import('sandbox-rx'));
-export const { grpcBackend, localBackend } = await (other
+export const { grpcBackend, localBackend, websocketBackend } = await (other
   ? otherBuild('node.js')
   : import('sandbox-rx/node'));
 export const { Host } = await (other ? otherBuild('host.js') : import('sandbox-rx/host'));

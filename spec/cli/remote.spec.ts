@@ -249,3 +249,30 @@ function slowBackend(asked: Subject<void>, gate: Subject<void>): SandboxBackend 
     },
   });
 }
+
+describe('sandbox-rx with the URL of a WebSocket', () => {
+  const overWebSocket = (...args: readonly string[]): Promise<Ended> => {
+    const child = start('--url', host.url.replace('http', 'ws'), ...args);
+    child.stdin?.end();
+    return ended(child);
+  };
+
+  it('does what it does over gRPC, and ends when it has done it', async () => {
+    const { stdout } = await overWebSocket('create', '--tag', 'ws');
+    const id = stdout.trim();
+    expect(await overWebSocket('exec', id, 'sh', '-c', 'echo out; echo err >&2; exit 3')).toEqual(
+      expect.objectContaining({ code: 3, stdout: 'out\n', stderr: 'err\n' }),
+    );
+    expect(JSON.parse((await overWebSocket('ls', '--json', '--tag', 'ws')).stdout)).toMatchObject([
+      { id },
+    ]);
+    expect(await overWebSocket('rm', id)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('says so where there is none', async () => {
+    const child = start('--url', 'ws://127.0.0.1:1', 'ls');
+    const { code, stderr } = await ended(child);
+    expect(code).toBe(125);
+    expect(stderr).toMatch(/ECONNREFUSED/);
+  });
+});

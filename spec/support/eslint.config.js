@@ -13,6 +13,8 @@ const portable = [
   'lib/sandbox/**/*.ts',
   'lib/wire/**/*.ts',
   'lib/backends/memory/**/*.ts',
+  'lib/backends/rpc/*.ts',
+  'lib/backends/rpc/tunnel/*.ts',
   'lib/index.ts',
 ];
 

@@ -36,7 +36,9 @@ export class FaultyWay {
   refuses = false;
   /** Bytes that have passed, of all connections. */
   readonly passed: Record<Direction, number> = { toHost: 0, toClient: 0 };
-  readonly #hostPort: number;
+  /** So often it was cut by `cutAt`. */
+  cuts = 0;
+  #hostPort: number;
   readonly #server: Server;
   readonly #open: Set<Socket> = new Set();
   /** Of the connections that are made now. */
@@ -65,6 +67,11 @@ export class FaultyWay {
   /** Connections that go on. */
   get connections(): number {
     return this.#open.size / 2;
+  }
+
+  /** Leads to another host, on connections that are made from now on. */
+  redirect(hostUrl: string): void {
+    this.#hostPort = Number(new URL(hostUrl).port);
   }
 
   /** Cuts what there is, once, when so many bytes have passed. */
@@ -146,6 +153,7 @@ export class FaultyWay {
     const { kind = 'reset', forGood = false } = this.#cutPoint ?? {};
     this.#cutPoint = undefined;
     this.refuses ||= forGood;
+    this.cuts += 1;
     this.cut(kind);
   }
 

@@ -12,7 +12,7 @@ import type { ServedMethod } from '../served-method.js';
 import { answerRaw } from './answer-raw.js';
 import { TunnelMethods } from './tunnel-methods.js';
 import { subprotocol, upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
-import { WsWire } from './ws-wire.js';
+import { WsWire } from '../../ws/ws-wire.js';
 
 /** What the tunnels of a host keep to. */
 export interface TunnelsConfig {

@@ -54,6 +54,11 @@ export class ClientTunnel {
     return this.#session?.unackedBytes ?? 0;
   }
 
+  /** No call is open or waits, and the server has got all that was sent: nothing is lost without a connection. */
+  get isSettled(): boolean {
+    return this.#opener.isEmpty && (this.#session?.isSettled ?? true);
+  }
+
   /** Makes a call. */
   open(opening: CallOpening, observer: CallObserver): OpenCall {
     const call = new ClientCall(opening, observer, (dropped) => {

@@ -16,6 +16,10 @@ export class Opener implements Sender {
     this.#exhausted = exhausted;
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   /** Opens calls in a session from now on; `undefined`: in none. */
   use(session: Session | undefined): void {
     this.#session = session;

@@ -1,9 +1,7 @@
 import { Metadata, status as GrpcStatus, type StatusObject } from '@grpc/grpc-js';
-import { Observable } from 'rxjs';
-import { messageOf } from '../../../process/errors/message-of.js';
-import { statusDetailsKey } from '../../../wire/grpc-code.js';
-import { statusToError } from '../../../wire/status-to-error.js';
+import type { Observable } from 'rxjs';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
+import { endedWith, neverOpened, notMade, readMessage } from '../call-failures.js';
 import type { RpcMethod } from '../rpc-method.js';
 import type {
   Answer,
@@ -13,6 +11,7 @@ import type {
   RpcTransport,
   StreamObserver,
 } from '../rpc-transport.js';
+import { unaryCall } from '../unary-call.js';
 import { Connection, type Call, type ConnectionTarget } from './connection.js';
 
 /** How a transport reaches its server. */
@@ -46,36 +45,7 @@ export class GrpcTransport implements RpcTransport {
     request: Request,
     options: CallOptions = {},
   ): Observable<Answer<Response>> {
-    return new Observable((subscriber) => {
-      let metadata: RpcMetadata = {};
-      let message: Response | undefined;
-      const stream = this.open(
-        method,
-        {
-          opened: (opened) => (metadata = opened),
-          message: (received) => (message = received),
-          end: () => {
-            if (message === undefined) {
-              const text = 'the server answered nothing';
-              subscriber.error(new SandboxError('ERR_REMOTE', text, options.subject));
-              return;
-            }
-            subscriber.next({ message, metadata });
-            subscriber.complete();
-          },
-          error: (error, wasSent) => {
-            options.failed?.(wasSent);
-            subscriber.error(error);
-          },
-        },
-        options,
-      );
-      stream.send(request);
-      stream.halfClose();
-      return () => {
-        stream.cancel();
-      };
-    });
+    return unaryCall((observer) => this.open(method, observer, options), request, options);
   }
 
   open<Request, Response>(
@@ -151,11 +121,9 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
   received(message: Uint8Array): void {
     if (this.#over) return;
     this.#asked = false;
-    let decoded: Response;
-    try {
-      decoded = this.#method.decode(message);
-    } catch (cause) {
-      this.#fail(new SandboxError('ERR_REMOTE', 'the server sent what is no message', { cause }));
+    const decoded = readMessage(this.#method, message);
+    if (decoded instanceof SandboxError) {
+      this.#fail(decoded);
       return;
     }
     this.#observer.message(decoded);
@@ -165,8 +133,10 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
   over(status: StatusObject, subject: CallOptions['subject'], wasSent: () => boolean): void {
     if (this.#over) return;
     this.#over = true;
-    if (status.code === GrpcStatus.OK) this.#observer.end(plain(status.metadata));
-    else this.#observer.error(errorOf(status, subject), wasSent());
+    const { code, details: message, metadata } = status;
+    const trailers = plain(metadata);
+    if (code === GrpcStatus.OK) this.#observer.end(trailers);
+    else this.#observer.error(endedWith({ code, message, trailers }, subject), wasSent());
   }
 
   send(message: Request, accepted?: () => void): void {
@@ -224,32 +194,6 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
     this.cancel();
     this.#observer.error(error, true);
   }
-}
-
-/** What there is in place of a call that could not be made. */
-const neverOpened: RpcStream<unknown> = {
-  send: () => undefined,
-  halfClose: () => undefined,
-  pause: () => undefined,
-  cancel: () => undefined,
-};
-
-/** After `close()`, and where the token or the metadata cannot be had. */
-function notMade(cause: unknown, subject: CallOptions['subject']): SandboxError {
-  const why = messageOf(cause);
-  const details = { ...subject, cause };
-  return new SandboxError('ERR_BACKEND_UNAVAILABLE', `the call was not made: ${why}`, details);
-}
-
-function errorOf(
-  { code, details: message, metadata }: StatusObject,
-  subject: CallOptions['subject'],
-): SandboxError {
-  const details = metadata.get(statusDetailsKey)[0];
-  return statusToError(
-    { code, message, details: typeof details === 'string' ? undefined : details },
-    subject,
-  );
 }
 
 function metadataOf(entries: RpcMetadata): Metadata {

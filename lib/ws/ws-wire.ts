@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import type { TunnelConnection, Wire } from '../../wire/tunnel/connection.js';
+import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
 
 /** As much may be under way; then what is sent waits where the turns are taken. */
 const roomBytes = 65_536;

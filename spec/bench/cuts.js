@@ -1,0 +1,115 @@
+// @ts-check
+// npm run build && node spec/bench/cuts.js [CUTS] [RUNS]: runs that stream checksummed data both ways over one WebSocket,
+// while a proxy cuts it at any byte. No benchmark: it says what was lost, which has to be nothing, and the memory it took.
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { Host, localBackend, SandboxClient, websocketBackend } from './library.js';
+
+const [cuts = 1000, count = 64] = process.argv.slice(2).map(Number);
+
+/** A proxy that resets its connections after so many more bytes, in any direction. */
+class Cutter {
+  cuts = 0;
+  bytes = 0;
+  #left = 0;
+  /** @type {Set<import('node:net').Socket>} */
+  #sockets = new Set();
+
+  constructor(/** @type {number} */ port) {
+    this.port = port;
+    this.server = createServer({ noDelay: true }, (near) => {
+      const far = connect({ port: this.port, host: '127.0.0.1', noDelay: true });
+      this.#forward(near, far);
+      this.#forward(far, near);
+    });
+    this.#aim();
+  }
+
+  #aim() {
+    this.#left = Math.ceil(Math.random() ** 3 * 4_000_000);
+  }
+
+  /** @param {import('node:net').Socket} from @param {import('node:net').Socket} to */
+  #forward(from, to) {
+    this.#sockets.add(from);
+    from.on('error', () => undefined);
+    from.on('close', () => {
+      this.#sockets.delete(from);
+      to.destroy();
+    });
+    to.on('drain', () => from.resume());
+    from.on('data', (data) => {
+      if (to.destroyed) return;
+      this.bytes += data.length;
+      const isCut = this.cuts < cuts && data.length >= this.#left;
+      if (!to.write(isCut ? data.subarray(0, this.#left) : data)) from.pause();
+      this.#left -= data.length;
+      if (!isCut) return;
+      this.cuts += 1;
+      this.#aim();
+      for (const socket of this.#sockets) socket.resetAndDestroy();
+    });
+  }
+}
+
+/** A run whose output is its input; gives how many bytes went there and back. */
+async function echoed(/** @type {any} */ sandbox, /** @type {() => boolean} */ isDone) {
+  const [sent, received] = [createHash('sha256'), createHash('sha256')];
+  let bytes = 0;
+  function* input() {
+    do {
+      const piece = randomBytes(1 + Math.floor(Math.random() * 60_000));
+      bytes += piece.length;
+      sent.update(piece);
+      yield piece;
+    } while (!isDone());
+  }
+  const run = sandbox.exec(['sh', '-c', 'cat; exit 7'], { stdin: input(), retainBytes: 0 });
+  await run.events$.forEach((/** @type {any} */ event) => {
+    if (event.type === 'stdout') received.update(event.data);
+  });
+  if ((await run.wait()) !== 7) throw new Error(`exit status ${run.returncode}`);
+  if (sent.digest('hex') !== received.digest('hex')) throw new Error('not what was sent');
+  return bytes;
+}
+
+const host = new Host(localBackend({ isolation: 'none' }));
+const cutter = new Cutter(Number(new URL(await host.listen()).port));
+cutter.server.listen(0, '127.0.0.1');
+await once(cutter.server, 'listening');
+const address = cutter.server.address();
+const port = typeof address === 'object' ? address?.port : 0;
+const backend = websocketBackend({ url: `ws://127.0.0.1:${port}` });
+const sandbox = await new SandboxClient(backend).create();
+
+const began = Date.now();
+let [peak, reconnecting] = [0, 0];
+backend.connection$.subscribe((/** @type {any} */ status) => {
+  if (status.state === 'connected') reconnecting += 1;
+});
+const watch = setInterval(() => {
+  peak = Math.max(peak, process.memoryUsage().rss);
+  if (process.stdout.isTTY) process.stdout.write(`\r${cutter.cuts} cuts`);
+}, 200);
+const isDone = () => cutter.cuts >= cuts;
+const runs = Array.from({ length: count }, () => echoed(sandbox, isDone));
+const ends = await Promise.allSettled(runs);
+clearInterval(watch);
+const failed = ends.filter(({ status }) => status === 'rejected');
+const bytes = ends.reduce((sum, end) => sum + (end.status === 'fulfilled' ? end.value : 0), 0);
+console.log(
+  JSON.stringify({
+    ...{ cuts: cutter.cuts, runs: count, whole: count - failed.length },
+    seconds: Math.round((Date.now() - began) / 1000),
+    mebibytesEachWay: Math.round(bytes / 2 ** 20),
+    mebibytesOnTheWire: Math.round(cutter.bytes / 2 ** 20),
+    connections: reconnecting,
+    peakRssMiB: Math.round(peak / 2 ** 20),
+  }),
+);
+for (const end of failed) if (end.status === 'rejected') console.error(end.reason);
+backend.close();
+await host.close();
+cutter.server.close();
+process.exitCode = failed.length === 0 && cutter.cuts >= cuts ? 0 : 1;

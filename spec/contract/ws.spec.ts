@@ -1,0 +1,3 @@
+import { contractOver } from './over-hosts.js';
+
+contractOver('ws');
