@@ -21,3 +21,4 @@ export type {
   TemplateSpec,
   TemplateView,
 } from './backends/rpc/templates.js';
+export type { ScopedToken, TokenScope, Tokens } from './backends/rpc/tokens.js';

@@ -28,6 +28,7 @@ import { Snapshots } from './snapshots/snapshots.js';
 import { Journal } from './store/journal.js';
 import { levelStore, memoryStore, type Store } from './store/store.js';
 import { TemplateService } from './template-service.js';
+import { TokenService } from './token-service.js';
 import { within } from './within.js';
 
 /** Options for {@link Host.drain}. */
@@ -75,7 +76,7 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
-    const { dataDirectory } = options;
+    const { dataDirectory, scopedTokens } = options;
     const { maxMessageBytes, ...streamLimits } = { ...usualLimits, ...limits };
     const { keepaliveMs = 20_000, keepaliveTimeoutMs = 40_000, logger = silentLogger } = options;
     this.#logger = logger;
@@ -83,7 +84,8 @@ export class Host {
     const runs = new RunMeter();
     const counted = metered(backend, runs);
     this.#sandboxes = new Sandboxes(counted, { retentionMs, logBytes, limits });
-    this.#calls = new Calls({ tokens: new Tokens(tokens), limits });
+    const known = new Tokens(tokens, scopedTokens);
+    this.#calls = new Calls({ tokens: known, limits });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
     this.#snapshots = new Snapshots(backend, this.#store.snapshots);
@@ -96,6 +98,7 @@ export class Host {
       ...{ sandboxes: this.#sandboxes, streamLimits, service: this.#service },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
+      tokens: new TokenService({ tokens: known, sandboxes: this.#sandboxes, logger }),
     });
     const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
     this.#server = serverOf(methods, config);

@@ -21,6 +21,7 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
+import { TokenServiceDefinition } from '../../lib/wire/generated/sandboxrx/v1/tokens.js';
 import { statusDetailsKey } from '../../lib/wire/grpc-code.js';
 import { readDetails } from '../../lib/wire/status-details.js';
 
@@ -112,6 +113,7 @@ const services: readonly Service[] = [
   DiscoveryServiceDefinition,
   ProcessServiceDefinition,
   FileServiceDefinition,
+  TokenServiceDefinition,
 ];
 
 /** All calls of the services, by their names, as grpc-js describes them. */

@@ -51,6 +51,11 @@ import {
   type RemoveFileRequest,
   type RemoveFileResponse,
 } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import {
+  TokenServiceDefinition,
+  type CreateTokenRequest,
+  type CreateTokenResponse,
+} from '../../wire/generated/sandboxrx/v1/tokens.js';
 import { rpcMethod, type RpcMethod } from './rpc-method.js';
 
 const { methods: sandbox } = SandboxServiceDefinition;
@@ -140,4 +145,8 @@ export const listAvailableRunners: RpcMethod<
 export const getAvailableRunner: RpcMethod<GetAvailableRunnerRequest, AvailableRunner> = rpcMethod(
   DiscoveryServiceDefinition,
   discovery.getAvailableRunner,
+);
+export const createToken: RpcMethod<CreateTokenRequest, CreateTokenResponse> = rpcMethod(
+  TokenServiceDefinition,
+  TokenServiceDefinition.methods.createToken,
 );

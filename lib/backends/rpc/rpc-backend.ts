@@ -40,6 +40,7 @@ import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
+import { RpcTokens, type Tokens } from './tokens.js';
 import { createSandboxFromTemplate } from './methods.js';
 import { Recently } from './recently.js';
 import { rpcFiles } from './rpc-files.js';
@@ -80,6 +81,7 @@ export class RpcBackend implements SandboxBackend {
   readonly snapshots: BackendSnapshots;
   readonly runners: Runners;
   readonly templates: Templates;
+  readonly tokens: Tokens;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
   readonly #image: string;
@@ -100,6 +102,7 @@ export class RpcBackend implements SandboxBackend {
     });
     const { requestTimeoutMs: timeoutMs, image } = config;
     this.runners = new RpcRunners(transport, timeoutMs);
+    this.tokens = new RpcTokens(transport, timeoutMs);
     this.templates = new RpcTemplates(transport, {
       ...{ timeoutMs, image },
       make: (request) =>

@@ -12,6 +12,7 @@ import type { SandboxBackend } from '../../../sandbox/backend.js';
 import { RpcBackend } from '../rpc-backend.js';
 import type { Runners } from '../runners.js';
 import type { Templates } from '../templates.js';
+import type { Tokens } from '../tokens.js';
 import type { RpcMetadata } from '../rpc-transport.js';
 import { defaultBaseUrl, readBaseUrl } from './base-url.js';
 import type { ConnectionTarget } from './connection.js';
@@ -78,6 +79,8 @@ export interface ConnectedBackend extends SandboxBackend {
   readonly runners: Runners;
   /** Specs that the server keeps, to make sandboxes of. */
   readonly templates: Templates;
+  /** Tokens that a host of this library makes for a while, to give away. */
+  readonly tokens: Tokens;
   /** Ends what is going on, and lets go of the connection. Sandboxes stay. */
   close(): void;
 }
