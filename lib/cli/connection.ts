@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
-import type { GrpcBackendOptions } from '../backends/rpc/grpc/grpc-backend.js';
+import type { ConnectedBackend, GrpcBackendOptions } from '../backends/rpc/grpc/grpc-backend.js';
 import { SandboxClient } from '../sandbox/sandbox-client.js';
 
 /** Where the sandboxes are. */
@@ -73,19 +73,24 @@ function tlsOf({ ca, cert, key }: Certificates): Pick<GrpcBackendOptions, 'tls'>
 
 /** A client of the server, or nothing where the sandboxes are this program's own. */
 export async function serverClient(options: ConnectionOptions): Promise<SandboxClient | undefined> {
-  const target = targetOf(options);
-  if (target === undefined) return undefined;
-  // What only a server needs is not loaded without one.
-  const { grpcBackend } = await import('../backends/rpc/grpc/grpc-backend.js');
-  return new SandboxClient(grpcBackend(target));
+  const backend = await serverBackend(options);
+  return backend && new SandboxClient(backend);
 }
 
-/** A client for what needs sandboxes that outlive this program. */
-export async function requireServer(options: ConnectionOptions): Promise<SandboxClient> {
-  const client = await serverClient(options);
-  if (client !== undefined) return client;
+/** The server, for what needs sandboxes that outlive this program. */
+export async function requireServer(options: ConnectionOptions): Promise<ConnectedBackend> {
+  const backend = await serverBackend(options);
+  if (backend !== undefined) return backend;
   throw new Error(
     "sandboxes of this program end with it, so this needs a server: start one by 'sandbox-rx serve', and give its" +
       " address by --url or CWSANDBOX_BASE_URL ('sandbox-rx run' and 'sandbox-rx shell' need none)",
   );
+}
+
+async function serverBackend(options: ConnectionOptions): Promise<ConnectedBackend | undefined> {
+  const target = targetOf(options);
+  if (target === undefined) return undefined;
+  // What only a server needs is not loaded without one.
+  const { grpcBackend } = await import('../backends/rpc/grpc/grpc-backend.js');
+  return grpcBackend(target);
 }
