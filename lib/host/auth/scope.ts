@@ -110,6 +110,11 @@ export function sees({ scope }: Scoped, sandboxId: string): boolean {
   return scope?.sandboxId === undefined || scope.sandboxId === sandboxId;
 }
 
+/** The same for all tokens that may do the same, whenever they expire. */
+export function reachOf({ scope }: Scoped): string | undefined {
+  return scope && JSON.stringify([scope.readOnly, scope.sandboxId]);
+}
+
 /** The sandbox that a request names: itself, in how a run begins, or in one kind of the messages of a stream. */
 function sandboxOf(request: unknown): string | undefined {
   if (!isRecord(request)) return undefined;

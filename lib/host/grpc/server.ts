@@ -3,7 +3,6 @@ import { Observable } from 'rxjs';
 import { maxMessageBytes } from '../../wire/codec.js';
 import type { Calls } from '../calls/calls.js';
 import { interceptorOf } from './interceptor.js';
-import { within } from '../within.js';
 import type { ServedMethod } from '../served-method.js';
 import { grpcSink } from './service.js';
 
@@ -40,15 +39,11 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   return server;
 }
 
-/** What was sent last may take this long on its way to callers who read. */
-const flushMs = 1000;
-
-/** Lets connections go when their callers have heard how their calls ended; completes when they have, or soon. */
+/** Lets connections go when their callers have heard how their calls ended; completes when they have. */
 export function shutDown(server: Server): Observable<never> {
-  const closed$: Observable<never> = new Observable((subscriber) => {
+  return new Observable((subscriber) => {
     server.tryShutdown(() => {
       subscriber.complete();
     });
   });
-  return within(flushMs, closed$);
 }

@@ -1,0 +1,148 @@
+import { status } from '@grpc/grpc-js';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { firstValueFrom } from 'rxjs';
+import { SandboxClient } from 'sandbox-rx';
+import type { HostOptions } from 'sandbox-rx/host';
+import { grpcBackend, type TokenScope } from 'sandbox-rx/node';
+import {
+  ExecStreamRequest,
+  SandboxServiceDefinition,
+} from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { eventually } from '../contract/kit.js';
+import { Harness } from './harness.js';
+import { framesOf, textOf, TunnelClient, webSocketTo, type WatchedCall } from './tunnel-client.js';
+
+const harness = new Harness();
+afterEach(() => harness.close());
+
+const { methods } = SandboxServiceDefinition;
+const tokens = [{ name: 'ada', token: 'token-of-ada' }];
+
+/** A host with sandboxes `own` and `other`, whose tokens open tunnels. */
+async function guarded(options: HostOptions = {}) {
+  const { host, url } = await harness.listening({ tokens, ...options });
+  const tunnelUrl = host.tunnelUrl ?? '';
+  const ada = grpcBackend({ url, token: 'token-of-ada' });
+  harness.closing(() => {
+    ada.close();
+  });
+  for (const id of ['own', 'other']) await new SandboxClient(ada).create({ id });
+  const made = async (scope: TokenScope) => (await firstValueFrom(ada.tokens.create(scope))).token;
+  const tunnelFor = async (token: string): Promise<TunnelClient> => {
+    const client = new TunnelClient();
+    harness.closing(() => {
+      client.close();
+    });
+    await client.connect(tunnelUrl, { token });
+    await client.until('connected');
+    return client;
+  };
+  return { url, tunnelUrl, made, tunnelFor };
+}
+
+function listedBy(client: TunnelClient) {
+  return client.unary(methods.listSandboxes, methods.listSandboxes.requestType.fromPartial({}));
+}
+
+function sendInit(run: WatchedCall, sandboxId: string): void {
+  const value = { sandboxId, command: ['cat'] };
+  const message = { $case: 'init', value } as const;
+  run.call.send([ExecStreamRequest.encode(ExecStreamRequest.fromPartial({ message })).finish()]);
+}
+
+function sendInput(run: WatchedCall, text: string): void {
+  const message = { $case: 'stdin', value: Buffer.from(text) } as const;
+  run.call.send([ExecStreamRequest.encode({ message }).finish()]);
+}
+
+const started = (run: WatchedCall): Promise<void> =>
+  run.until(() => framesOf(run).some(({ $case }) => $case === 'ready'));
+
+const denied = { code: status.PERMISSION_DENIED, reason: 'SANDBOXRX_PERMISSION' };
+
+describe('a token with a scope, in a tunnel', () => {
+  it('is kept to what it is for as over gRPC', async () => {
+    const { made, tunnelFor } = await guarded();
+    const client = await tunnelFor(await made({ sandboxId: 'own', readOnly: true }));
+    const { response } = await listedBy(client);
+    expect(response?.sandboxes.map(({ sandboxId }) => sandboxId)).toEqual(['own']);
+    const get = (sandboxId: string) => client.unary(methods.getSandbox, { sandboxId });
+    expect(await get('own')).toMatchObject({ code: status.OK });
+    expect(await get('other')).toEqual(denied);
+    expect(await client.run('own', ['echoBoth']).ended()).toMatchObject(denied);
+    const logs = client.open('/coreweave.sandbox.v1.SandboxService/StreamLogs');
+    const { requestType } = methods.streamLogs;
+    logs.call.send([requestType.encode(requestType.fromPartial({ sandboxId: 'other' })).finish()]);
+    logs.call.halfClose();
+    expect(await logs.ended()).toMatchObject(denied);
+  });
+
+  it('has no run of its go on in another sandbox, and ends it', async () => {
+    const { made, tunnelFor } = await guarded();
+    const client = await tunnelFor(await made({ sandboxId: 'own' }));
+    const run = client.run('own', ['cat']);
+    await started(run);
+    sendInit(run, 'other');
+    expect(await run.ended()).toMatchObject(denied);
+    expect(await client.run('other', ['cat']).ended()).toMatchObject(denied);
+  });
+
+  it('begins no call when its time is over, and opens no tunnel; what began goes on', async () => {
+    const { made, tunnelFor, tunnelUrl } = await guarded();
+    const token = await made({ ttlMs: 1500 });
+    const client = await tunnelFor(token);
+    const run = client.run('own', ['cat']);
+    sendInput(run, 'before ');
+    await run.until(() => textOf(run) === 'before ');
+    const expired = { code: status.UNAUTHENTICATED, reason: 'SANDBOXRX_TOKEN_EXPIRED' };
+    await eventually('it has expired', async () => (await listedBy(client)).code !== 0);
+    expect(await listedBy(client)).toEqual(expired);
+    await expect(webSocketTo(tunnelUrl, { token })).rejects.toMatchObject({ status: 401 });
+    sendInput(run, 'after');
+    run.call.halfClose();
+    expect(await run.ended()).toMatchObject({ code: status.OK });
+    expect(textOf(run)).toBe('before after');
+  });
+
+  it('resumes what another one for the same began, and by that begins calls again', async () => {
+    const { made, tunnelFor, tunnelUrl } = await guarded();
+    const client = await tunnelFor(await made({ sandboxId: 'own', ttlMs: 1500 }));
+    const run = client.run('own', ['cat']);
+    await started(run);
+    await eventually('it has expired', async () => (await listedBy(client)).code !== 0);
+    client.webSocket?.terminate();
+    await client.until('disconnected');
+    await client.connect(tunnelUrl, { token: await made({ sandboxId: 'own' }) });
+    await client.until('resumed');
+    expect(await listedBy(client)).toMatchObject({ code: status.OK });
+    sendInput(run, 'still here');
+    run.call.halfClose();
+    await run.ended();
+    expect(textOf(run)).toBe('still here');
+  });
+
+  it.each<[string, TokenScope | undefined, TokenScope | undefined]>([
+    ['its issuer began', undefined, { sandboxId: 'own' }],
+    ['one for another sandbox began', { sandboxId: 'other' }, { sandboxId: 'own' }],
+    ['one that may write began', {}, { readOnly: true }],
+    ['it began, if that is its issuer', { sandboxId: 'own' }, undefined],
+  ])('resumes nothing that %s', async (_, first, second) => {
+    const { made, tunnelFor, tunnelUrl } = await guarded();
+    const tokenFor = async (scope: TokenScope | undefined) =>
+      scope === undefined ? 'token-of-ada' : made(scope);
+    const client = await tunnelFor(await tokenFor(first));
+    client.webSocket?.terminate();
+    await client.until('disconnected');
+    await client.connect(tunnelUrl, { token: await tokenFor(second) });
+    await client.until('disconnected forbidden');
+  });
+
+  it('sees no metrics of the host', async () => {
+    const { url, made } = await guarded({ serveMetrics: true });
+    const answer = async (token: string) =>
+      (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).status;
+    expect(await answer('token-of-ada')).toBe(200);
+    for (const scope of [{}, { readOnly: true }, { sandboxId: 'own' }])
+      expect(await answer(await made(scope))).toBe(403);
+  });
+});
