@@ -66,6 +66,7 @@ const allowed: Readonly<Record<string, readonly ScopeName[]>> = {
       'SandboxService/GetFileSystemSnapshot',
       'SandboxService/ListFileSystemSnapshots',
       'FileService/ListFiles',
+      'RunService/AttachProcess',
     ],
   ),
   ...callsFor(
@@ -79,6 +80,9 @@ const allowed: Readonly<Record<string, readonly ScopeName[]>> = {
       'SandboxService/DeleteSandbox',
       'ProcessService/EndProcess',
       'FileService/RemoveFile',
+      'RunService/StartProcess',
+      'RunService/WriteStdin',
+      'RunService/SignalProcess',
     ],
   ),
   ...callsFor(
@@ -140,12 +144,27 @@ async function generatedMethods() {
 
 /** A request about this sandbox, with whatever fields it names it by. */
 function requestAbout({ requestType }: GeneratedMethod, sandboxId: string, snapshotId: string) {
-  const message = { $case: 'init', value: { sandboxId, command: ['absent'] } };
-  const request = requestType.fromPartial({
+  const init = { sandboxId, command: ['absent'] };
+  const fields = {
     ...{ sandboxId, path: '/file', filepath: '/file', fileSystemSnapshotId: snapshotId },
-    ...{ command: ['absent'], message, init: message.value },
-  });
-  return requestType.encode(request).finish();
+    ...{ command: ['absent'], init, runId: 'absent' },
+  };
+  const messages = [
+    { $case: 'init', value: init },
+    { $case: 'open', value: { sandboxId, runId: 'absent', observerId: 'some', writerId: 'some' } },
+  ];
+  // A stream begins with one of these, and its type keeps that one.
+  const [request] = messages
+    .map((message) => requestType.fromPartial({ ...fields, message }))
+    .toSorted(
+      (one, other) => encoded(requestType, other).length - encoded(requestType, one).length,
+    );
+  if (request === undefined) throw new Error('there is no such request');
+  return encoded(requestType, request);
+}
+
+function encoded(type: GeneratedMethod['requestType'], request: never): Uint8Array {
+  return type.encode(request).finish();
 }
 
 /** How any kind of call ends, that was made with a token. */

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { once } from 'node:events';
 import { firstValueFrom } from 'rxjs';
 import { SandboxClient } from 'sandbox-rx';
 import type { HostOptions } from 'sandbox-rx/host';
@@ -8,12 +9,15 @@ import {
   ExecStreamRequest,
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { eventually } from '../contract/kit.js';
+import { metricsUntil } from '../support/metrics.js';
 import { Harness } from './harness.js';
 import { framesOf, textOf, TunnelClient, webSocketTo, type WatchedCall } from './tunnel-client.js';
 
 const harness = new Harness();
-afterEach(() => harness.close());
+afterEach(() => {
+  jest.restoreAllMocks();
+  return harness.close();
+});
 
 const { methods } = SandboxServiceDefinition;
 const tokens = [{ name: 'ada', token: 'token-of-ada' }];
@@ -37,7 +41,7 @@ async function guarded(options: HostOptions = {}) {
     await client.until('connected');
     return client;
   };
-  return { url, tunnelUrl, made, tunnelFor };
+  return { url, tunnelUrl, metricsUrl: host.metricsUrl ?? '', made, tunnelFor };
 }
 
 function listedBy(client: TunnelClient) {
@@ -87,38 +91,50 @@ describe('a token with a scope, in a tunnel', () => {
     expect(await client.run('other', ['cat']).ended()).toMatchObject(denied);
   });
 
-  it('begins no call when its time is over, and opens no tunnel; what began goes on', async () => {
+  it('begins no call when its time is over, though the tunnel is there', async () => {
+    const clock = jest.spyOn(Date, 'now');
     const { made, tunnelFor, tunnelUrl } = await guarded();
-    const token = await made({ ttlMs: 1500 });
+    const token = await made({});
     const client = await tunnelFor(token);
-    const run = client.run('own', ['cat']);
-    sendInput(run, 'before ');
-    await run.until(() => textOf(run) === 'before ');
+    expect(await listedBy(client)).toMatchObject({ code: status.OK });
+    // A clock that was set, or a computer that slept: no timer knows of that.
+    clock.mockReturnValue(Date.now() + 86_400_000);
     const expired = { code: status.UNAUTHENTICATED, reason: 'SANDBOXRX_TOKEN_EXPIRED' };
-    await eventually('it has expired', async () => (await listedBy(client)).code !== 0);
     expect(await listedBy(client)).toEqual(expired);
     await expect(webSocketTo(tunnelUrl, { token })).rejects.toMatchObject({ status: 401 });
-    sendInput(run, 'after');
-    run.call.halfClose();
-    expect(await run.ended()).toMatchObject({ code: status.OK });
-    expect(textOf(run)).toBe('before after');
+    expect(client.told).toEqual(['connected']);
   });
 
-  it('resumes what another one for the same began, and by that begins calls again', async () => {
+  it('has its tunnel closed when its time is over, and its calls ended where no other one comes', async () => {
+    const { made, tunnelFor, metricsUrl } = await guarded({ tunnelGraceMs: 1000, metricsPort: 0 });
+    const client = await tunnelFor(await made({ ttlMs: 1000 }));
+    const run = client.run('own', ['cat']);
+    await started(run);
+    if (client.webSocket === undefined) throw new Error('there is no WebSocket');
+    const closed = once(client.webSocket, 'close');
+    await metricsUntil(metricsUrl, { sandboxrx_runs_live: 1, sandboxrx_tunnel_sessions: 1 });
+    const [code, reason] = (await closed) as [number, Buffer];
+    expect({ code, reason: String(reason) }).toEqual({
+      ...{ code: 4015, reason: 'the token has expired' },
+    });
+    await metricsUntil(metricsUrl, { sandboxrx_runs_live: 0, sandboxrx_tunnel_sessions: 0 });
+  });
+
+  it('resumes what another one for the same began, and loses nothing by that', async () => {
     const { made, tunnelFor, tunnelUrl } = await guarded();
     const client = await tunnelFor(await made({ sandboxId: 'own', ttlMs: 1500 }));
     const run = client.run('own', ['cat']);
-    await started(run);
-    await eventually('it has expired', async () => (await listedBy(client)).code !== 0);
-    client.webSocket?.terminate();
+    sendInput(run, 'before, ');
+    await run.until(() => textOf(run) === 'before, ');
     await client.until('disconnected');
+    sendInput(run, 'between, ');
     await client.connect(tunnelUrl, { token: await made({ sandboxId: 'own' }) });
     await client.until('resumed');
     expect(await listedBy(client)).toMatchObject({ code: status.OK });
-    sendInput(run, 'still here');
+    sendInput(run, 'after');
     run.call.halfClose();
-    await run.ended();
-    expect(textOf(run)).toBe('still here');
+    expect(await run.ended()).toMatchObject({ code: status.OK });
+    expect(textOf(run)).toBe('before, between, after');
   });
 
   it.each<[string, TokenScope | undefined, TokenScope | undefined]>([

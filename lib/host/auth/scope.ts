@@ -123,10 +123,12 @@ function sandboxOf(request: unknown): string | undefined {
   return sandboxOf(isRecord(message) ? message['value'] : request['init']);
 }
 
-/** Whoever watches a run must not change its terminal. */
+/** What is sent on streams by whoever looks. The rest, such as the size of a run's terminal, changes something. */
+const looking: ReadonlySet<unknown> = new Set(['open', 'received', undefined]);
+
 function isWrite(request: unknown): boolean {
   const message = isRecord(request) ? request['message'] : undefined;
-  return isRecord(message) && message['$case'] === 'resize';
+  return isRecord(message) && !looking.has(message['$case']);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
