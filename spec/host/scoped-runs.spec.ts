@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { firstValueFrom } from 'rxjs';
 import { SandboxClient } from 'sandbox-rx';
 import type { TokenScope } from 'sandbox-rx/node';
+import type { AttachProcessResponse } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
 import { eventually, failureOf } from '../contract/kit.js';
 import { refusalOf, Remote } from '../support/remote.js';
 import { memory } from './harness.js';
@@ -36,29 +37,50 @@ async function guarded() {
   return { url, own, other, tokenFor, clientFor };
 }
 
-/** A stream by hand with a token, and how it ended after these messages. */
-async function ending(
-  { url, token, name }: Readonly<Record<'url' | 'token' | 'name', string>>,
-  messages: readonly { readonly $case: string; readonly value: object }[],
-) {
+type Frame = NonNullable<AttachProcessResponse['message']>;
+
+/** Whose stream of which kind. */
+type Made = Readonly<Record<'url' | 'token' | 'name', string>>;
+
+/** A stream by hand with a token. */
+function streamWith({ url, token, name }: Made) {
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${token}`);
   const bare = remote.bare(url);
   const stream: ClientDuplexStream<unknown, unknown> = bare.stream(name, metadata);
   const heard: unknown[] = [];
   stream.on('error', () => undefined);
+  stream.on('data', (message: unknown) => heard.push(message));
   const end = new Promise<ReturnType<typeof refusalOf>>((resolve) => {
     stream.on('status', ({ code, details: message, metadata: trailers }) => {
       resolve(refusalOf({ code, message, messages: [], metadata: trailers }));
     });
   });
-  stream.on('data', (message: unknown) => heard.push(message));
+  const send = (message: unknown): void => {
+    stream.write(bare.encoded(name, { message }));
+  };
+  return { heard, end, send };
+}
+
+/** How one ended after these messages. */
+async function ending(
+  made: Made,
+  messages: readonly { readonly $case: string; readonly value: object }[],
+) {
+  const { heard, end, send } = streamWith(made);
   const [first, ...rest] = messages;
-  stream.write(bare.encoded(name, { message: first }));
+  send(first);
   // The others come when it is under way.
   if (rest.length > 0) await eventually('the first one is answered', () => heard.length > 0);
-  for (const message of rest) stream.write(bare.encoded(name, { message }));
+  rest.forEach(send);
   return end;
+}
+
+/** So much output before this frame. */
+function toldBefore(frames: readonly Frame[], at: number): number {
+  return frames
+    .slice(0, at)
+    .reduce((sum, frame) => sum + (frame.$case === 'output' ? frame.value.data.length : 0), 0);
 }
 
 const denied = {
@@ -99,6 +121,47 @@ describe('a token to look only', () => {
     own.cat.stdin?.write('mine');
     await own.cat.stdin?.close();
     expect((await own.cat).stdout).toBe('before mine');
+  });
+});
+
+describe('who may only look and reads nothing', () => {
+  it('makes no run wait, and is told what is left out', async () => {
+    const { url, own, tokenFor } = await guarded();
+    const looker = streamWith({
+      ...{ url, name: 'attachProcess', token: await tokenFor({ readOnly: true }) },
+    });
+    const frames = (): readonly Frame[] =>
+      looker.heard.flatMap((one) => (one as AttachProcessResponse).message ?? []);
+    const told = (): number => toldBefore(frames(), Infinity);
+    looker.send(opening('own', 'own'));
+    await eventually('it observes', () => told() > 0);
+    let written = 'before '.length;
+    const write = async (bytes: number) => {
+      written += bytes;
+      await own.cat.stdin?.write('x'.repeat(bytes));
+    };
+    // As much as is kept for an observer, and more: the run does not wait, so all of it is taken.
+    for (let count = 0; count < 8; count++) await write(1_048_576);
+    let seen = 0;
+    own.cat.events$.subscribe((event) => {
+      if (event.type !== 'exit') seen = event.offset + event.data.length;
+    });
+    await eventually('its owner has all', () => seen === written);
+    expect(told()).toBeLessThan(6_000_000);
+    expect(frames().map(({ $case }) => $case)).not.toContain('position');
+    looker.send({ $case: 'received', value: { stdout: BigInt(told()) } });
+    await eventually('it goes on further on', async () => {
+      await write(1);
+      return frames().some(({ $case }) => $case === 'position');
+    });
+    await own.cat.stdin?.close();
+    expect(await own.cat.wait()).toBe(0);
+    await eventually('it is told the end', () => frames().at(-1)?.$case === 'exit');
+    const at = frames().findIndex(({ $case }) => $case === 'position');
+    const { value } = frames()[at] ?? {};
+    const missed =
+      Number((value as { readonly stdout?: bigint }).stdout) - toldBefore(frames(), at);
+    expect(missed + told()).toBe(written);
   });
 });
 

@@ -27,7 +27,10 @@ export interface ScopedToken {
   readonly token: string;
   /** What its bearer is called in the host's log: the name of the token that it was made with, `/` and an id. */
   readonly name: string;
-  /** From then on calls are refused, in milliseconds since 1970. What began before goes on. */
+  /**
+   * From then on calls are refused, in milliseconds since 1970. Over gRPC, what began before goes on. A tunnel is closed;
+   * with another token for the same, it goes on where it was.
+   */
   readonly expiresAtMs: number;
 }
 

@@ -123,7 +123,7 @@ function sandboxOf(request: unknown): string | undefined {
   return sandboxOf(isRecord(message) ? message['value'] : request['init']);
 }
 
-/** What is sent on streams by whoever looks. The rest, such as the size of a run's terminal, changes something. */
+/** What is sent on streams by who looks. The rest, such as the size of a run's terminal, changes something. */
 const looking: ReadonlySet<unknown> = new Set(['open', 'received', undefined]);
 
 function isWrite(request: unknown): boolean {

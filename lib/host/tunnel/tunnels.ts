@@ -1,6 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { asyncScheduler, defer, filter, ignoreElements, startWith, Subject, take, type Observable } from 'rxjs';
+import {
+  asyncScheduler,
+  defer,
+  filter,
+  ignoreElements,
+  startWith,
+  Subject,
+  take,
+  type Observable,
+} from 'rxjs';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { messageOf } from '../../process/errors/message-of.js';
 import { maxTimerMs } from '../../process/validate.js';
