@@ -107,7 +107,7 @@ describe('a token with a scope, in a tunnel', () => {
 
   it('has its tunnel closed when its time is over, and its calls ended where no other one comes', async () => {
     const { made, tunnelFor, metricsUrl } = await guarded({ tunnelGraceMs: 1000, metricsPort: 0 });
-    const client = await tunnelFor(await made({ ttlMs: 1000 }));
+    const client = await tunnelFor(await made({ ttlMs: 3000 }));
     const run = client.run('own', ['cat']);
     await started(run);
     if (client.webSocket === undefined) throw new Error('there is no WebSocket');
@@ -122,7 +122,7 @@ describe('a token with a scope, in a tunnel', () => {
 
   it('resumes what another one for the same began, and loses nothing by that', async () => {
     const { made, tunnelFor, tunnelUrl } = await guarded();
-    const client = await tunnelFor(await made({ sandboxId: 'own', ttlMs: 1500 }));
+    const client = await tunnelFor(await made({ sandboxId: 'own', ttlMs: 3000 }));
     const run = client.run('own', ['cat']);
     sendInput(run, 'before, ');
     await run.until(() => textOf(run) === 'before, ');
