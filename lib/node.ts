@@ -25,3 +25,4 @@ export type {
 export type { ConnectionState, ConnectionStatus } from './backends/rpc/tunnel/connection-status.js';
 export type { WebSocketBackend } from './backends/rpc/tunnel/tunnel-backend.js';
 export { websocketBackend, type WsBackendOptions } from './backends/rpc/ws/websocket-backend.js';
+export type { ScopedToken, TokenScope, Tokens } from './backends/rpc/tokens.js';

@@ -75,9 +75,8 @@ function tlsOf({ ca, cert, key }: Certificates): Pick<GrpcBackendOptions, 'tls'>
 
 /** A client of the server, or nothing where the sandboxes are this program's own. */
 export async function serverClient(options: ConnectionOptions): Promise<SandboxClient | undefined> {
-  const target = targetOf(options);
-  if (target === undefined) return undefined;
-  return new SandboxClient(await connected(target));
+  const backend = await serverBackend(options);
+  return backend && new SandboxClient(backend);
 }
 
 /** What only a server needs is not loaded without one. */
@@ -95,12 +94,17 @@ async function connected({ url = '', ...target }: GrpcBackendOptions): Promise<C
   return backend;
 }
 
-/** A client for what needs sandboxes that outlive this program. */
-export async function requireServer(options: ConnectionOptions): Promise<SandboxClient> {
-  const client = await serverClient(options);
-  if (client !== undefined) return client;
+/** The server, for what needs sandboxes that outlive this program. */
+export async function requireServer(options: ConnectionOptions): Promise<ConnectedBackend> {
+  const backend = await serverBackend(options);
+  if (backend !== undefined) return backend;
   throw new Error(
     "sandboxes of this program end with it, so this needs a server: start one by 'sandbox-rx serve', and give its" +
       " address by --url or CWSANDBOX_BASE_URL ('sandbox-rx run' and 'sandbox-rx shell' need none)",
   );
+}
+
+async function serverBackend(options: ConnectionOptions): Promise<ConnectedBackend | undefined> {
+  const target = targetOf(options);
+  return target && connected(target);
 }

@@ -13,6 +13,7 @@ import { addRunCommand } from './run-command.js';
 import { addServeCommand } from './serve-command.js';
 import { addShellCommand } from './shell-command.js';
 import { addSnapshotCommand } from './snapshot-command.js';
+import { addTokenCommand } from './token-command.js';
 import { version } from './version.js';
 
 const help = `
@@ -38,5 +39,6 @@ addCopyCommand(program);
 addStopCommand(program);
 addDeleteCommand(program);
 addSnapshotCommand(program);
+addTokenCommand(program);
 addServeCommand(program);
 await program.parseAsync();

@@ -13,7 +13,7 @@ export interface Place {
 /** A sandbox that is there, and stays. */
 export function sandboxNamed(id: string, connection: ConnectionOptions): Place {
   return {
-    enter: async () => (await requireServer(connection)).get(id).result(),
+    enter: async () => new SandboxClient(await requireServer(connection)).get(id).result(),
     leave: () => Promise.resolve(),
   };
 }

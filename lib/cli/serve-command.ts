@@ -9,6 +9,9 @@ export interface ServeOptions {
   readonly address?: string;
   readonly port: number;
   readonly tokenFile?: string;
+  readonly scopedTokenKey?: string;
+  /** Milliseconds. */
+  readonly maxScopedTtl?: number;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly clientCa?: string;
@@ -60,6 +63,15 @@ export function addServeCommand(program: Command): void {
     .option(
       '--token-file <path>',
       "tokens, one name:token a line, with ' admin' behind it for admins (default: $SANDBOX_RX_TOKENS)",
+    )
+    .option(
+      '--scoped-token-key <path>',
+      "what tokens of 'sandbox-rx token' are signed with, so that they outlive this process: a file of at least 32 random bytes (default: a new key)",
+    )
+    .option(
+      '--max-scoped-ttl <duration>',
+      'how long these may be good for (default: 24h)',
+      duration,
     )
     .option('--tls-cert <path>', 'certificate chain of this host, PEM')
     .option('--tls-key <path>', 'private key of --tls-cert, PEM')

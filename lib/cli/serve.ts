@@ -62,6 +62,7 @@ function hostOptions(options: ServeOptions): HostOptions {
     tokens: tokensOf(options),
     limits: limitsOf(options),
     ...tlsOf(options),
+    scopedTokens: scopedTokensOf(options),
     ...(address !== undefined && { address }),
     ...(insecure !== undefined && { insecure }),
     ...(metricsAddress !== undefined && { metricsAddress }),
@@ -106,6 +107,16 @@ function tokensOf({ tokenFile }: ServeOptions): readonly HostToken[] {
     throw new SandboxValidationError(`${where} has no token: give one name:token a line`);
   }
   return tokens;
+}
+
+function scopedTokensOf({
+  scopedTokenKey,
+  maxScopedTtl,
+}: ServeOptions): NonNullable<HostOptions['scopedTokens']> {
+  return {
+    ...(scopedTokenKey !== undefined && { key: readFileSync(scopedTokenKey) }),
+    ...(maxScopedTtl !== undefined && { maxTtlMs: maxScopedTtl }),
+  };
 }
 
 function tlsOf({ tlsCert, tlsKey, clientCa }: ServeOptions): Pick<HostOptions, 'tls'> {

@@ -1,3 +1,4 @@
+import type { Scoped } from './auth/scope.js';
 import type { Caller } from './auth/tokens.js';
 
 /** What came beside a message: keys in lower case; those that end in `-bin` have bytes. */
@@ -20,7 +21,7 @@ export interface StreamListener<Request> {
 }
 
 /** The server's end of a stream. */
-export interface HostStream<Request, Response> {
+export interface HostStream<Request, Response> extends Scoped {
   readonly metadata: CallMetadata;
   /** The name of the caller's token, where the host wants tokens. */
   readonly caller: string | undefined;

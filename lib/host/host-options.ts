@@ -8,6 +8,7 @@ import {
   refuse,
 } from '../process/validate.js';
 import { checkExposure } from './auth/exposure.js';
+import { checkScopedTokens, type ScopedTokenOptions } from './auth/scoped-token-options.js';
 import { checkTls, type HostTls } from './auth/tls.js';
 import { checkTokens, type HostToken } from './auth/tokens.js';
 import { checkLimits, type HostLimits } from './limits.js';
@@ -27,6 +28,8 @@ export interface HostOptions {
    * everybody who can connect may do everything.
    */
   readonly tokens?: readonly HostToken[];
+  /** The tokens that callers with one of `tokens` may have made: for a while, to look only, for one sandbox. */
+  readonly scopedTokens?: ScopedTokenOptions;
   /** Certificates for TLS and mutual TLS. Default: HTTP/2 without TLS. */
   readonly tls?: HostTls;
   /** Listens wherever it is told to, though anybody could reach it, or read along. Default `false`. */
@@ -87,6 +90,7 @@ export function checkOptions(options: HostOptions): void {
   checkText('dataDirectory', options.dataDirectory);
   checkInteger('port', options.port, { min: 0, max: 65_535 });
   checkTokens(options.tokens);
+  checkScopedTokens(options.scopedTokens);
   checkTls(options.tls);
   checkBoolean('insecure', options.insecure);
   checkLimits(options.limits);

@@ -25,6 +25,7 @@ import { Snapshots } from './snapshots/snapshots.js';
 import { Journal } from './store/journal.js';
 import { levelStore, memoryStore, type Store } from './store/store.js';
 import { TemplateService } from './template-service.js';
+import { TokenService } from './token-service.js';
 import { within } from './within.js';
 
 /** Options for {@link Host.drain}. */
@@ -71,15 +72,14 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
-    const { dataDirectory, reconnectGraceMs } = options;
-    const { logger = silentLogger } = options;
+    const { dataDirectory, reconnectGraceMs, scopedTokens, logger = silentLogger } = options;
     this.#logger = logger;
 
     const runs = new RunMeter();
     const held = new HeldCount();
     const counted = metered(backend, runs);
     this.#sandboxes = new Sandboxes(counted, { retentionMs, logBytes, limits });
-    const knownTokens = new Tokens(tokens);
+    const knownTokens = new Tokens(tokens, scopedTokens);
     this.#calls = new Calls({ tokens: knownTokens, limits, held });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
@@ -94,6 +94,7 @@ export class Host {
       ...{ held, reconnectGraceMs, streamLimits: { ...usualLimits, ...limits } },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
+      tokens: new TokenService({ tokens: knownTokens, sandboxes: this.#sandboxes, logger }),
     });
     const parts = { calls: this.#calls, tokens: knownTokens, logger };
     this.#gateway = new Gateway(methods, {

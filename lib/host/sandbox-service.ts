@@ -28,6 +28,7 @@ import type { StoredSandbox } from '../wire/generated/sandboxrx/store/v1/store.j
 import { SandboxOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { specOf } from '../wire/sandbox-request.js';
 import { isTerminal } from '../wire/sandbox-state.js';
+import { sees } from './auth/scope.js';
 import { badField, checkEnum, checkField } from './bad-field.js';
 import type { CallContext } from './call.js';
 import { checkSpecMessage } from './check-request.js';
@@ -105,13 +106,15 @@ export class SandboxService {
     return defer(() => of(this.#message(this.#sandboxes.get(sandboxId))));
   }
 
-  list(request: ListSandboxesRequest): Observable<ListSandboxesResponse> {
+  list(request: ListSandboxesRequest, context: CallContext): Observable<ListSandboxesResponse> {
     return defer(() => {
       checkEnum('state', request.state, State);
       const numberOf = ({ record }: HostSandbox): number => record.number;
       const sizeOf = (sandbox: HostSandbox): number =>
         SandboxMessage.encode(this.#message(sandbox)).finish().length;
-      const wanted = this.#sandboxes.all.filter((sandbox) => this.#isListed(sandbox, request));
+      const wanted = this.#sandboxes.all.filter(
+        (sandbox) => sees(context, sandbox.record.id) && this.#isListed(sandbox, request),
+      );
       const page = fitted(pageOf(wanted, request, numberOf), sizeOf, numberOf);
       const sandboxes = page.items.map((sandbox) => this.#message(sandbox));
       return of({ sandboxes, nextPageToken: page.nextPageToken });

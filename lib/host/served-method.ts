@@ -1,6 +1,7 @@
 import { from, type ObservableInput } from 'rxjs';
 import type { Codec } from '../wire/codec.js';
 import type { CallContext, HostStream } from './call.js';
+import { bidirectionalInScope, serverStreamingInScope, unaryInScope } from './in-scope.js';
 
 /** A call of a generated service description. */
 interface Method<Request, Response> {
@@ -60,8 +61,8 @@ export function unary<Request, Response>(
   method: Method<Request, Response>,
   answer: UnaryMethod<Request, Response>['answer'],
 ): ServedMethod {
-  const answered = at(service, method, answer);
-  const { path } = answered;
+  const path = pathOf(service, method);
+  const answered = { ...method, path, answer: unaryInScope(path, answer) };
   const into = <T>(sink: MethodSink<T>): T => sink.unary(answered);
   return { path, requestStream: false, responseStream: false, into };
 }
@@ -72,8 +73,8 @@ export function serverStreaming<Request, Response>(
   method: Method<Request, Response>,
   answer: ServerStreamingMethod<Request, Response>['answer'],
 ): ServedMethod {
-  const answered = at(service, method, answer);
-  const { path } = answered;
+  const path = pathOf(service, method);
+  const answered = { ...method, path, answer: serverStreamingInScope(path, answer) };
   const into = <T>(sink: MethodSink<T>): T => sink.serverStreaming(answered);
   return { path, requestStream: false, responseStream: true, into };
 }
@@ -84,19 +85,17 @@ export function bidirectional<Request, Response>(
   method: Method<Request, Response>,
   answer: BidirectionalMethod<Request, Response>['answer'],
 ): ServedMethod {
-  const answered = at(service, method, answer);
-  const { path } = answered;
+  const path = pathOf(service, method);
+  const answered = { ...method, path, answer: bidirectionalInScope(path, answer) };
   const into = <T>(sink: MethodSink<T>): T => sink.bidirectional(answered);
   return { path, requestStream: true, responseStream: true, into };
 }
 
-function at<Request, Response, Answer>(
+function pathOf(
   { fullName }: { readonly fullName: string },
-  method: Method<Request, Response>,
-  answer: Answer,
-): AnsweredMethod<Request, Response, Answer> {
-  const { name, requestType, responseType } = method;
-  return { name, requestType, responseType, path: `/${fullName}/${name}`, answer };
+  { name }: { readonly name: string },
+): string {
+  return `/${fullName}/${name}`;
 }
 
 /** Who is told the one answer, or why there is none. */

@@ -8,6 +8,7 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { TokenServiceDefinition } from '../wire/generated/sandboxrx/v1/tokens.js';
 import { RunServiceDefinition } from '../wire/generated/sandboxrx/v1/runs.js';
 import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
@@ -23,6 +24,7 @@ import type { SandboxService } from './sandbox-service.js';
 import { bidirectional, serverStreaming, unary, type ServedMethod } from './served-method.js';
 import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
+import type { TokenService } from './token-service.js';
 
 /** Every call that a host answers. */
 export function servedMethods(
@@ -33,6 +35,7 @@ export function servedMethods(
     service,
     snapshots,
     templates,
+    tokens,
     held,
     reconnectGraceMs,
   }: Pick<RunServiceConfig, 'sandboxes' | 'held' | 'reconnectGraceMs'> & {
@@ -40,6 +43,7 @@ export function servedMethods(
     readonly service: SandboxService;
     readonly snapshots: SnapshotService;
     readonly templates: TemplateService;
+    readonly tokens: TokenService;
   },
 ): readonly ServedMethod[] {
   const runs = new LiveRuns();
@@ -55,6 +59,7 @@ export function servedMethods(
     ...processMethods(runs),
     ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),
+    ...tokenMethods(tokens),
   ];
 }
 
@@ -69,7 +74,7 @@ function sandboxMethods(
       service.create(request, context),
     ),
     unary(definition, methods.getSandbox, (request) => service.get(request)),
-    unary(definition, methods.listSandboxes, (request) => service.list(request)),
+    unary(definition, methods.listSandboxes, (request, context) => service.list(request, context)),
     unary(definition, methods.deleteSandbox, (request, context) =>
       service.delete(request, context),
     ),
@@ -92,8 +97,12 @@ function snapshotMethods(service: SnapshotService): readonly ServedMethod[] {
     unary(definition, methods.getFileSystemSnapshot, (request, context) =>
       service.get(request, context),
     ),
-    unary(definition, methods.listFileSystemSnapshots, (request) => service.list(request)),
-    unary(definition, methods.deleteFileSystemSnapshot, (request) => service.delete(request)),
+    unary(definition, methods.listFileSystemSnapshots, (request, context) =>
+      service.list(request, context),
+    ),
+    unary(definition, methods.deleteFileSystemSnapshot, (request, context) =>
+      service.delete(request, context),
+    ),
   ];
 }
 
@@ -200,5 +209,14 @@ function fileMethods(service: FileService): readonly ServedMethod[] {
   return [
     unary(definition, methods.listFiles, (request) => service.list(request)),
     unary(definition, methods.removeFile, (request) => service.remove(request)),
+  ];
+}
+
+function tokenMethods(service: TokenService): readonly ServedMethod[] {
+  const definition = TokenServiceDefinition;
+  return [
+    unary(definition, definition.methods.createToken, (request, context) =>
+      service.create(request, context),
+    ),
   ];
 }

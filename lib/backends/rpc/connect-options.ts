@@ -10,6 +10,7 @@ import { RpcBackend } from './rpc-backend.js';
 import type { RpcMetadata, RpcTransport } from './rpc-transport.js';
 import type { Runners } from './runners.js';
 import type { Templates } from './templates.js';
+import type { Tokens } from './tokens.js';
 
 /** What is chosen alike on every way to a server. */
 export interface ConnectOptions {
@@ -47,6 +48,8 @@ export interface ConnectedBackend extends SandboxBackend {
   readonly runners: Runners;
   /** Specs that the server keeps, to make sandboxes of. */
   readonly templates: Templates;
+  /** Tokens that a host of this library makes for a while, to give away. */
+  readonly tokens: Tokens;
   /** Ends what is going on, and lets go of the connection. Sandboxes stay. */
   close(): void;
 }

@@ -52,6 +52,11 @@ import {
   type RemoveFileResponse,
 } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import {
+  TokenServiceDefinition,
+  type CreateTokenRequest,
+  type CreateTokenResponse,
+} from '../../wire/generated/sandboxrx/v1/tokens.js';
+import {
   RunServiceDefinition,
   type AttachProcessRequest,
   type AttachProcessResponse,
@@ -168,4 +173,8 @@ export const listAvailableRunners: RpcMethod<
 export const getAvailableRunner: RpcMethod<GetAvailableRunnerRequest, AvailableRunner> = rpcMethod(
   DiscoveryServiceDefinition,
   discovery.getAvailableRunner,
+);
+export const createToken: RpcMethod<CreateTokenRequest, CreateTokenResponse> = rpcMethod(
+  TokenServiceDefinition,
+  TokenServiceDefinition.methods.createToken,
 );

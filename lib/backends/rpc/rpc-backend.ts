@@ -41,6 +41,7 @@ import { infoOf, isReady, isTerminal, lacksExit } from '../../wire/sandbox-state
 import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
+import { RpcTokens, type Tokens } from './tokens.js';
 import { createSandboxFromTemplate } from './methods.js';
 import { Recently } from '../../process/recently.js';
 import { rpcFiles } from './rpc-files.js';
@@ -82,6 +83,7 @@ export class RpcBackend implements SandboxBackend {
   readonly snapshots: BackendSnapshots;
   readonly runners: Runners;
   readonly templates: Templates;
+  readonly tokens: Tokens;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
   readonly #runs: RpcRuns;
@@ -104,6 +106,7 @@ export class RpcBackend implements SandboxBackend {
     });
     const { requestTimeoutMs: timeoutMs, retryBudgetMs, image } = config;
     this.runners = new RpcRunners(transport, timeoutMs);
+    this.tokens = new RpcTokens(transport, timeoutMs);
     this.templates = new RpcTemplates(transport, {
       ...{ timeoutMs, retryBudgetMs, image },
       make: (request) =>

@@ -1,5 +1,4 @@
 import {
-  catchError,
   concatMap,
   defer,
   filter,
@@ -7,12 +6,10 @@ import {
   map,
   mergeMap,
   tap,
-  throwError,
   toArray,
-  type MonoTypeOperatorFunction,
   type Observable,
 } from 'rxjs';
-import { SandboxNotFoundError, UnsupportedError } from '../../process/errors/errors.js';
+import { SandboxNotFoundError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type {
@@ -34,6 +31,7 @@ import { fromTimestamp } from '../../wire/timestamp.js';
 import { allPages } from './all-pages.js';
 import { createSnapshot, deleteSnapshot, getSnapshot, listSnapshots } from './methods.js';
 import { polled, pollTimeoutMs, withRetryBudget } from './polling.js';
+import { naming } from './naming.js';
 import type { RpcMethod } from './rpc-method.js';
 import type { CallOptions, RpcTransport } from './rpc-transport.js';
 import { undoable } from './undoable.js';
@@ -139,7 +137,7 @@ export class RpcSnapshots implements BackendSnapshots {
     const { requestTimeoutMs: timeoutMs } = this.#config;
     return this.#transport.call(method, request, { timeoutMs, ...options }).pipe(
       map(({ message }) => message),
-      namingSnapshots(),
+      naming('snapshots'),
     );
   }
 }
@@ -148,20 +146,6 @@ const undecided: ReadonlySet<SnapshotState> = new Set([
   SnapshotState.SNAPSHOT_STATE_UNSPECIFIED,
   SnapshotState.SNAPSHOT_STATE_CREATING,
 ]);
-
-/** A server that has no such calls does not say what it is that it lacks. */
-function namingSnapshots<T>(): MonoTypeOperatorFunction<T> {
-  return catchError((error: unknown) =>
-    throwError(() =>
-      error instanceof UnsupportedError && error.capability === 'remote'
-        ? new UnsupportedError('snapshots', error.message, {
-            cause: error,
-            ...(error.remote && { remote: error.remote }),
-          })
-        : error,
-    ),
-  );
-}
 
 function isReady({ state }: FileSystemSnapshot): boolean {
   return state === SnapshotState.SNAPSHOT_STATE_READY;

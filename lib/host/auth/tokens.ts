@@ -1,8 +1,14 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { SandboxValidationError } from '../../process/errors/errors.js';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { SandboxValidationError, UnsupportedError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { newId } from '../../process/new-id.js';
 import { checkBoolean, checkRecord, requireText } from '../../process/validate.js';
+import type { TokenClaims } from '../../wire/generated/sandboxrx/v1/tokens.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
+import { badField } from '../bad-field.js';
+import { usualTtls, type ScopedTokenOptions } from './scoped-token-options.js';
+import type { Scope, Scoped } from './scope.js';
+import { TokenSeal } from './token-seal.js';
 
 /** A bearer token that a host accepts. */
 export interface HostToken {
@@ -75,30 +81,61 @@ function checkToken(where: string, value: unknown): void {
 }
 
 /** Who makes a call. */
-export interface Caller {
-  /** The name of the caller's token, where the host wants tokens. */
+export interface Caller extends Scoped {
+  /**
+   * The name of the caller's token, where the host wants tokens. A token that was made by another counts as that one: for
+   * limits, and in whose name something is made.
+   */
   readonly caller: string | undefined;
   /** Whether the caller may do what concerns others. Where a host wants no tokens, everybody may. */
   readonly isAdmin: boolean;
 }
 
-/** The tokens of a host, as it keeps them: their hashes. */
-export class Tokens {
-  readonly #known: readonly (Caller & { readonly hash: Buffer })[];
+/** What a token shall be for. */
+export interface WantedScope extends Pick<Scope, 'readOnly' | 'sandboxId'> {
+  /** How long, in milliseconds; 0: as long as usual. */
+  readonly ttlMs: number;
+}
 
-  constructor(tokens: readonly HostToken[]) {
-    this.#known = tokens.map(({ name: caller, token, admin: isAdmin = false }) => ({
-      ...{ caller, isAdmin, hash: hashOf(token) },
-    }));
+/** How {@link Tokens} makes tokens. */
+export interface TokensConfig extends ScopedTokenOptions {
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** A token that the host was given. */
+interface KnownToken extends Caller {
+  readonly hash: Buffer;
+  readonly mark: Buffer;
+}
+
+/** The tokens of a host, as it keeps them: their hashes. Those that it makes itself it does not keep. */
+export class Tokens {
+  readonly #known: readonly KnownToken[];
+  readonly #seal: TokenSeal;
+  readonly #ttls: Required<Omit<ScopedTokenOptions, 'key'>>;
+  readonly #now: () => number;
+
+  constructor(
+    tokens: readonly HostToken[],
+    { key = randomBytes(32), now = Date.now, ...ttls }: TokensConfig = {},
+  ) {
+    this.#seal = new TokenSeal(key);
+    this.#ttls = { ...usualTtls, ...ttls };
+    this.#now = now;
+    this.#known = tokens.map(({ name: caller, token, admin: isAdmin = false }) => {
+      const hash = hashOf(token);
+      return { caller, isAdmin, scope: undefined, hash, mark: this.#seal.markOf(hash) };
+    });
   }
 
   /**
    * Whose token a call came with.
    *
-   * @throws SandboxError with code `ERR_PERMISSION` (UNAUTHENTICATED) where it is missing or not known.
+   * @throws SandboxError with code `ERR_PERMISSION` (UNAUTHENTICATED) where it is missing, not known or expired.
    */
   verify(authorization: string | undefined): Caller {
-    if (this.#known.length === 0) return { caller: undefined, isAdmin: true };
+    if (this.#known.length === 0) return { caller: undefined, isAdmin: true, scope: undefined };
     const token = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) {
       throw unauthenticated('this host wants a token: send `authorization: Bearer <token>`');
@@ -106,16 +143,67 @@ export class Tokens {
     // All are looked at, each in the same time whatever it has in common with the one that was sent.
     const hash = hashOf(token);
     const [found] = this.#known.filter((known) => timingSafeEqual(known.hash, hash));
-    if (found === undefined) throw unauthenticated('the token is not one that this host knows');
-    return found;
+    const caller = found ?? this.#made(token);
+    if (caller === undefined) throw unauthenticated('the token is not one that this host knows');
+    return caller;
   }
+
+  /**
+   * Makes a token that counts as its issuer's, and can do no more.
+   *
+   * @throws UnsupportedError where the host wants no tokens
+   * @throws SandboxValidationError where it would be good for too long
+   */
+  make({ caller: issuer }: Caller, wanted: WantedScope): { token: string; scope: Scope } {
+    const known = this.#known.find(({ caller }) => caller === issuer);
+    if (known === undefined || issuer === undefined) {
+      const text = 'this host wants no tokens: whoever can connect to it may do everything';
+      throw new UnsupportedError('tokens', text);
+    }
+    const { readOnly, sandboxId = '' } = wanted;
+    const claims = {
+      ...{ id: newId().slice(0, 8), issuer, issuerMark: known.mark, readOnly, sandboxId },
+      expiresAtMs: BigInt(this.#now() + this.#ttlOf(wanted)),
+    };
+    return { token: this.#seal.seal(claims), scope: scopeOf(claims) };
+  }
+
+  #ttlOf({ ttlMs }: WantedScope): number {
+    const { maxTtlMs } = this.#ttls;
+    if (ttlMs > maxTtlMs) throw badField('ttl_ms', `give at most ${maxTtlMs}`);
+    return ttlMs === 0 ? Math.min(this.#ttls.ttlMs, maxTtlMs) : ttlMs;
+  }
+
+  /** The caller with a token that this host has made, or another one with its key. */
+  #made(token: string): Caller | undefined {
+    const claims = this.#seal.open(token);
+    // An issuer whose token is taken away, or replaced, takes those along that it made.
+    const issuer = this.#known.find(
+      ({ caller, mark }) =>
+        claims !== undefined && caller === claims.issuer && mark.equals(claims.issuerMark),
+    );
+    if (claims === undefined || issuer === undefined) return undefined;
+    const scope = scopeOf(claims);
+    if (this.#now() >= scope.expiresAtMs) {
+      throw unauthenticated('the token has expired: ask for a new one', 'SANDBOXRX_TOKEN_EXPIRED');
+    }
+    return { caller: issuer.caller, isAdmin: false, scope };
+  }
+}
+
+function scopeOf({ issuer, id, sandboxId, ...claims }: TokenClaims): Scope {
+  return {
+    ...{ name: `${issuer}/${id}`, readOnly: claims.readOnly },
+    sandboxId: sandboxId === '' ? undefined : sandboxId,
+    expiresAtMs: Number(claims.expiresAtMs),
+  };
 }
 
 function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
-function unauthenticated(message: string): SandboxError {
-  const remote = { grpcCode: GrpcCode.UNAUTHENTICATED, reason: 'SANDBOXRX_UNAUTHENTICATED' };
+function unauthenticated(message: string, reason = 'SANDBOXRX_UNAUTHENTICATED'): SandboxError {
+  const remote = { grpcCode: GrpcCode.UNAUTHENTICATED, reason };
   return new SandboxError('ERR_PERMISSION', message, { remote });
 }

@@ -21,7 +21,7 @@ const hostFailures: ReadonlySet<number> = new Set([
 /** Tells of a call that failed. What callers give up is no failure; the message, which may quote them, is left out. */
 export function logCall(logger: Logger, { path, code, durationMs, ...call }: EndedCall): void {
   if (code === GrpcCode.OK || code === GrpcCode.CANCELLED) return;
-  const { caller: token, reason, sandboxId, runId } = call;
+  const { caller, scopeName: token = caller, reason, sandboxId, runId } = call;
   const fields = {
     method: path,
     code: codeName(code),

@@ -4,6 +4,7 @@ import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { errorToStatus } from '../../wire/error-to-status.js';
 import type { CallStatus } from '../../wire/grpc-code.js';
 import { readDetails } from '../../wire/status-details.js';
+import { checkMethod } from '../auth/scope.js';
 import type { Caller, Tokens } from '../auth/tokens.js';
 import { checkRoom, type Count, type HostLimits } from '../limits.js';
 import type { HeldCount } from '../runs/held-count.js';
@@ -28,6 +29,8 @@ export interface OpenCall extends Arrival, Caller {
 export interface EndedCall {
   readonly path: string;
   readonly caller: string | undefined;
+  /** The name of a token that the caller's has made, where the call came with one. */
+  readonly scopeName: string | undefined;
   readonly durationMs: number;
   /** One of `GrpcCode`. */
   readonly code: number;
@@ -46,6 +49,9 @@ export interface CallsConfig {
 
 /** May be called by anybody, at any time, and is in nobody's way: what orchestrators probe. */
 const openService = '/grpc.health.v1.Health/';
+
+/** Who has shown no token. */
+const nobody: Caller = { caller: undefined, isAdmin: false, scope: undefined };
 
 /** Runs a command for as long as it lasts, or begins one that lasts longer. */
 const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec', 'StartProcess']);
@@ -80,13 +86,14 @@ export class Calls {
   begin(arrival: Arrival): OpenCall {
     const startedAtMs = performance.now();
     if (arrival.path.startsWith(openService)) {
-      const probe = { ...arrival, caller: undefined, isAdmin: false, startedAtMs };
+      const probe = { ...arrival, ...nobody, startedAtMs };
       this.#probes.add(probe);
       return probe;
     }
-    const { caller, isAdmin } = this.#callerOf(arrival);
-    const call = { ...arrival, caller, isAdmin, startedAtMs };
+    const { caller, isAdmin, scope } = this.#callerOf(arrival);
+    const call = { ...arrival, caller, isAdmin, scope, startedAtMs };
     try {
+      checkMethod(call, call.path);
       this.#checkRoom(call);
     } catch (error) {
       this.#refused(call, error);
@@ -98,9 +105,8 @@ export class Calls {
   /** A call is over. Only its first end counts. */
   end(call: OpenCall, status: Omit<CallStatus, 'message'>): void {
     if (this.#probes.delete(call) || !this.#open.delete(call)) return;
-    const { path, caller, startedAtMs } = call;
-    const durationMs = performance.now() - startedAtMs;
-    this.#ended.next({ path, caller, durationMs, ...saidBy(status) });
+    const durationMs = performance.now() - call.startedAtMs;
+    this.#ended.next({ ...madeBy(call), durationMs, ...saidBy(status) });
   }
 
   /** From now on calls are refused. */
@@ -130,12 +136,12 @@ export class Calls {
     try {
       return this.#config.tokens.verify(arrival.authorization);
     } catch (error) {
-      return this.#refused({ path: arrival.path, caller: undefined }, error);
+      return this.#refused({ path: arrival.path, ...nobody }, error);
     }
   }
 
-  #refused({ path, caller }: Pick<EndedCall, 'path' | 'caller'>, error: unknown): never {
-    this.#ended.next({ path, caller, durationMs: 0, ...saidBy(errorToStatus(error)) });
+  #refused(call: Pick<OpenCall, 'path' | 'caller' | 'scope'>, error: unknown): never {
+    this.#ended.next({ ...madeBy(call), durationMs: 0, ...saidBy(errorToStatus(error)) });
     throw error;
   }
 
@@ -162,6 +168,14 @@ export class Calls {
       return count;
     };
   }
+}
+
+function madeBy({
+  path,
+  caller,
+  scope,
+}: Pick<OpenCall, 'path' | 'caller' | 'scope'>): Pick<EndedCall, 'path' | 'caller' | 'scopeName'> {
+  return { path, caller, scopeName: scope?.name };
 }
 
 function saidBy({

@@ -55,8 +55,9 @@ export class HttpServer {
   #refusal({ headers }: IncomingMessage): number | undefined {
     if (!this.#config.hasMetrics) return 404;
     try {
-      this.#config.tokens.verify(headers.authorization);
-      return undefined;
+      const { scope } = this.#config.tokens.verify(headers.authorization);
+      // They tell of all sandboxes, and of everybody who has a token.
+      return scope === undefined ? undefined : 403;
     } catch {
       return 401;
     }

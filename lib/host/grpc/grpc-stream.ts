@@ -1,5 +1,6 @@
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import type { Codec } from '../../wire/codec.js';
+import type { Scope } from '../auth/scope.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
 import { callerOf } from './callers.js';
 import { metadataOf, plain, statusOf } from './metadata.js';
@@ -15,6 +16,7 @@ const aheadBytes = 65_536;
 export class GrpcHostStream<Request, Response> implements HostStream<Request, Response> {
   readonly metadata: CallMetadata;
   readonly caller: string | undefined;
+  readonly scope: Scope | undefined;
   readonly #call: StreamCall<Request>;
   readonly #encode: (message: Response) => Uint8Array;
   #over = false;
@@ -29,7 +31,9 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
     this.#call = call;
     this.#encode = (message) => responseType.encode(message).finish();
     this.metadata = plain(call.metadata);
-    this.caller = callerOf(call.metadata).caller;
+    const { caller, scope } = callerOf(call.metadata);
+    this.caller = caller;
+    this.scope = scope;
   }
 
   listen(listener: StreamListener<Request>): void {

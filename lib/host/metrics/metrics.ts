@@ -73,10 +73,13 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  callEnded({ path, caller, code, durationMs }: EndedCall): void {
+  callEnded({ path, caller, scopeName, code, durationMs }: EndedCall): void {
     const method = path.slice(1);
     this.#latency.observe({ method, code: codeName(code) }, durationMs / 1000);
-    if (caller !== undefined) this.#ofTokens.inc({ token: caller, code: codeName(code) });
+    if (caller === undefined) return;
+    // Tokens that it has made are one: they come and go, and a label for each would stay.
+    const token = scopeName === undefined ? caller : `${caller}/*`;
+    this.#ofTokens.inc({ token, code: codeName(code) });
   }
 
   sandboxCreated(): void {

@@ -108,7 +108,9 @@ export class AttachStream implements StreamListener<AttachProcessRequest>, Viewe
     this.#service.checkEpoch(epoch, opening);
     const received = offsetsOf(from);
     Object.assign(this.#at, received);
-    const place = this.#service.place(sandboxId, { runId, observerId, from: received });
+    // Who may change nothing does not make a run wait either.
+    const holdsUp = this.#stream.scope?.readOnly !== true;
+    const place = this.#service.place(sandboxId, { runId, observerId, from: received, holdsUp });
     this.#stream.send({ message: { $case: 'opened', value: { epoch: this.#service.epoch } } });
     this.#place = place;
     place.enter(this, received);

@@ -33,6 +33,8 @@ export interface PlaceConfig {
   /** The run, for somebody who observes it as said. */
   readonly observe: (how: Observing) => Observable<ProcessEvent>;
   readonly from: Offsets;
+  /** Whether the run waits when too much is not confirmed. Otherwise what comes then is left out. */
+  readonly holdsUp: boolean;
   /** How long it is kept for an observer whose call breaks now, in milliseconds. */
   readonly graceMs: () => number;
   /** It is given up: told once. */
@@ -46,6 +48,7 @@ export interface PlaceConfig {
 export class Place {
   readonly #graceMs: () => number;
   readonly #left: () => void;
+  readonly #holdsUp: boolean;
   readonly #kept: Queue<OutputEvent> = new Queue();
   #keptBytes = 0;
   readonly #paused = new BehaviorSubject(false);
@@ -57,9 +60,10 @@ export class Place {
   #isLeft = false;
 
   /** Observes from now on; nobody is told before there is a viewer, who has to come within the grace. */
-  constructor({ observe, from, graceMs, left }: PlaceConfig) {
+  constructor({ observe, from, holdsUp, graceMs, left }: PlaceConfig) {
     this.#graceMs = graceMs;
     this.#left = left;
+    this.#holdsUp = holdsUp;
     const lifecycle = {
       started: (): void => {
         this.#ready();
@@ -144,6 +148,7 @@ export class Place {
       this.#end(event);
       return;
     }
+    if (this.#isFull && !this.#holdsUp) return;
     this.#kept.push(event);
     this.#keptBytes += event.data.length + overheadBytes;
     this.#pause();
@@ -156,9 +161,13 @@ export class Place {
     this.#viewer?.over(over);
   }
 
+  get #isFull(): boolean {
+    return this.#keptBytes >= maxUnconfirmedBytes;
+  }
+
   #pause(): void {
-    const isFull = this.#keptBytes >= maxUnconfirmedBytes;
-    if (isFull !== this.#paused.value) this.#paused.next(isFull);
+    const isPaused = this.#isFull && this.#holdsUp;
+    if (isPaused !== this.#paused.value) this.#paused.next(isPaused);
   }
 }
 

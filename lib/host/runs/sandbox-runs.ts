@@ -29,6 +29,8 @@ export interface Observer {
   readonly runId: string;
   readonly observerId: string;
   readonly from: Offsets;
+  /** Whether the run waits where this observer is behind. */
+  readonly holdsUp: boolean;
 }
 
 /** The runs of one sandbox that were started by StartProcess, and all who observe its runs by AttachProcess. */
@@ -67,12 +69,12 @@ export class SandboxRuns {
     this.#requests.add(key);
     this.#start(wanted);
     // Before anything can happen to the run, so that its starter misses nothing.
-    this.place({ runId: id, observerId: requestId, from: {} });
+    this.place({ runId: id, observerId: requestId, from: {}, holdsUp: true });
     return true;
   }
 
   /** The place of an observer: the one that it had, or a new one. */
-  place({ runId, observerId, from }: Observer): Place {
+  place({ runId, observerId, from, holdsUp }: Observer): Place {
     const key = keyOf(runId, observerId);
     const before = this.#places.get(key);
     if (before !== undefined) return before;
@@ -81,7 +83,7 @@ export class SandboxRuns {
     const { reconnectGraceMs = 60_000 } = this.#config;
     const held = this.#held.get(runId);
     const place = new Place({
-      from,
+      ...{ from, holdsUp },
       observe: (how) => this.#observe(runId, how),
       graceMs: () => (this.#isGone ? 0 : reconnectGraceMs),
       left: () => {

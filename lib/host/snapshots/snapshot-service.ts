@@ -1,5 +1,6 @@
 import { concat, defer, from, ignoreElements, of, type Observable } from 'rxjs';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { noSnapshot } from '../../sandbox/volumes.js';
 import { Extension } from '../../wire/extension.js';
 import {
   CreateFileSystemSnapshotRequest,
@@ -12,6 +13,7 @@ import {
   type ListFileSystemSnapshotsResponse,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { StoredSnapshot } from '../../wire/generated/sandboxrx/store/v1/store.js';
+import { sees } from '../auth/scope.js';
 import type { CallContext } from '../call.js';
 import { Creations } from '../creations.js';
 import { pageOf } from '../pages.js';
@@ -52,21 +54,26 @@ export class SnapshotService {
 
   get(
     { fileSystemSnapshotId }: GetFileSystemSnapshotRequest,
-    { metadata }: CallContext,
+    context: CallContext,
   ): Observable<FileSystemSnapshot> {
     return this.#supported(() => {
-      const { failure, message } = this.#snapshots.get(fileSystemSnapshotId).record;
-      const isExplained = metadata[Extension.explain] !== undefined;
+      const { failure, message } = this.#get(fileSystemSnapshotId, context).record;
+      const isExplained = context.metadata[Extension.explain] !== undefined;
       if (isExplained && failure instanceof SandboxError) throw failure;
       return of(message);
     });
   }
 
-  list(request: ListFileSystemSnapshotsRequest): Observable<ListFileSystemSnapshotsResponse> {
+  list(
+    request: ListFileSystemSnapshotsRequest,
+    context: CallContext,
+  ): Observable<ListFileSystemSnapshotsResponse> {
     return this.#supported(() => {
       const { sourceSandboxId: wanted } = request;
       const all = this.#snapshots.all.filter(
-        ({ record }) => wanted === '' || record.message.sourceSandboxId === wanted,
+        ({ record: { message } }) =>
+          sees(context, message.sourceSandboxId) &&
+          (wanted === '' || message.sourceSandboxId === wanted),
       );
       const { items, nextPageToken } = pageOf(all, request, ({ record }) => record.number);
       return of({ fileSystemSnapshots: items.map(({ record }) => record.message), nextPageToken });
@@ -74,16 +81,31 @@ export class SnapshotService {
   }
 
   /** Answers when nothing is left of it. */
-  delete({
-    fileSystemSnapshotId: id,
-    allowMissing,
-  }: DeleteFileSystemSnapshotRequest): Observable<FileSystemSnapshot> {
+  delete(
+    { fileSystemSnapshotId: id, allowMissing }: DeleteFileSystemSnapshotRequest,
+    context: CallContext,
+  ): Observable<FileSystemSnapshot> {
     return this.#supported(() => {
-      if (allowMissing && !this.#snapshots.has(id)) return of(FileSystemSnapshot.create());
-      const snapshot = this.#snapshots.get(id);
+      if (allowMissing && this.#find(id, context) === undefined)
+        return of(FileSystemSnapshot.create());
+      const snapshot = this.#get(id, context);
       const answer = { ...snapshot.record.message, state: SnapshotState.SNAPSHOT_STATE_DELETING };
       return concat(this.#snapshots.remove(snapshot).pipe(ignoreElements()), of(answer));
     });
+  }
+
+  /** @throws SandboxNotFoundError */
+  #get(id: string, context: CallContext): HostSnapshot {
+    const snapshot = this.#find(id, context);
+    if (snapshot === undefined) throw noSnapshot(id);
+    return snapshot;
+  }
+
+  /** One that the caller may not know of is not there. */
+  #find(id: string, context: CallContext): HostSnapshot | undefined {
+    const snapshot = this.#snapshots.find(id);
+    const isSeen = snapshot !== undefined && sees(context, snapshot.record.message.sourceSandboxId);
+    return isSeen ? snapshot : undefined;
   }
 
   #supported<T>(answer: () => Observable<T>): Observable<T> {

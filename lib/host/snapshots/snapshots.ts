@@ -77,13 +77,13 @@ export class Snapshots {
     return [...this.#byId.values()];
   }
 
-  has(id: string): boolean {
-    return this.#byId.has(id);
+  find(id: string): HostSnapshot | undefined {
+    return this.#byId.get(id);
   }
 
   /** @throws SandboxNotFoundError */
   get(id: string): HostSnapshot {
-    const snapshot = this.#byId.get(id);
+    const snapshot = this.find(id);
     if (snapshot === undefined) throw noSnapshot(id);
     return snapshot;
   }

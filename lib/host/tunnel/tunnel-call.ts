@@ -10,6 +10,7 @@ import type { CallOpening } from '../../wire/tunnel/client-call.js';
 import { Timer } from '../../wire/tunnel/clock.js';
 import type { EndReason } from '../../wire/tunnel/end-reason.js';
 import type { ServedCall, ServedCallObserver } from '../../wire/tunnel/server-call.js';
+import type { Scope } from '../auth/scope.js';
 import type { Caller } from '../auth/tokens.js';
 import { badField } from '../bad-field.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
@@ -58,9 +59,13 @@ export class TunnelCall<Request, Response>
     return this.#open?.caller;
   }
 
+  get scope(): Scope | undefined {
+    return this.#open?.scope;
+  }
+
   /** Who makes the call; nobody who may do more than others, as long as it was not let in. */
   get who(): Caller {
-    return this.#open ?? { caller: undefined, isAdmin: false };
+    return this.#open ?? { caller: undefined, isAdmin: false, scope: undefined };
   }
 
   /** Lets it in, and has it answered. */

@@ -1,10 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { defer, filter, ignoreElements, startWith, Subject, take, type Observable } from 'rxjs';
+import {
+  asyncScheduler,
+  defer,
+  filter,
+  ignoreElements,
+  startWith,
+  Subject,
+  take,
+  type Observable,
+} from 'rxjs';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { messageOf } from '../../process/errors/message-of.js';
+import { maxTimerMs } from '../../process/validate.js';
+import { Timer } from '../../wire/tunnel/clock.js';
 import { limitsOf, maxPacketBytes, type TunnelLimits } from '../../wire/tunnel/limits.js';
 import { TunnelServer } from '../../wire/tunnel/tunnel-server.js';
+import { reachOf, type Scope } from '../auth/scope.js';
 import type { Caller, Tokens } from '../auth/tokens.js';
 import type { Calls } from '../calls/calls.js';
 import type { Logger } from '../logger.js';
@@ -32,6 +44,9 @@ interface OpenTunnel {
   readonly caller: string | undefined;
   readonly wire: WsWire;
 }
+
+/** The close code of one whose token has expired; its session can go on over another one. */
+const expiredCode = 4015;
 
 /** How one is refused. */
 interface Refusal {
@@ -136,26 +151,39 @@ export class Tunnels {
 
   #opened(
     webSocket: WebSocket,
-    { caller, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
+    { caller, scope, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
   ): void {
     const { calls, logger } = this.#config;
     const wire = new WsWire(webSocket, socket);
     const tunnel = { caller, wire };
     const openedAtMs = performance.now();
     this.#open.add(tunnel);
-    const fields = { ...(caller !== undefined && { token: caller }), ...(origin && { origin }) };
+    const token = scope?.name ?? caller;
+    const fields = { ...(token !== undefined && { token }), ...(origin && { origin }) };
     logger.info(fields, 'tunnel opened');
-    wire.carry(
-      this.#server.accept(wire, {
-        name: caller ?? '',
-        serve: (call, opening) => this.#methods.serve({ call, opening, calls, authorization }),
-      }),
-    );
+    const connection = this.#server.accept(wire, {
+      ...{ name: caller ?? '', reach: reachOf({ scope }) },
+      serve: (call, opening) => this.#methods.serve({ call, opening, calls, authorization }),
+    });
+    wire.carry(connection);
+    const expiry = new Timer(asyncScheduler);
+    if (scope !== undefined) {
+      expiry.set(untilMs(scope), () => {
+        connection.lost();
+        wire.close(expiredCode, 'the token has expired');
+      });
+    }
     webSocket.once('close', (code) => {
+      expiry.clear();
       this.#open.delete(tunnel);
       this.#closed.next();
       const durationMs = Math.round(performance.now() - openedAtMs);
       logger.info({ ...fields, code, durationMs }, 'tunnel closed');
     });
   }
+}
+
+/** Another host's clock, which made the token, may be off by more than a timer takes. */
+function untilMs({ expiresAtMs }: Scope): number {
+  return Math.min(Math.max(expiresAtMs - Date.now(), 0), maxTimerMs);
 }

@@ -14,6 +14,8 @@ import { tunnelVersion } from './version.js';
 export interface TunnelCaller {
   /** Sessions are resumed only by who began them. */
   readonly name: string;
+  /** And only by one who may do as much. Default: everything. */
+  readonly reach?: string | undefined;
   /** Takes the calls. */
   readonly serve: ServeCall;
 }
@@ -107,7 +109,7 @@ export class TunnelServer {
     if (hello.version !== tunnelVersion)
       throw new TunnelViolation('version', `this is version ${tunnelVersion}`);
     const known = this.#sessions.get(hello.session);
-    if (known !== undefined && known.caller.name !== caller.name)
+    if (known !== undefined && !isSame(known.caller, caller))
       throw new TunnelViolation('forbidden', 'the session belongs to somebody else');
     if (known !== undefined) known.caller = caller;
     const session = known?.session ?? this.#newSession(hello, caller);
@@ -180,4 +182,8 @@ export class TunnelServer {
     call.serve(stream, session);
     call.observe(caller.serve(call, { method, metadata, ...(timeoutMs > 0 && { timeoutMs }) }));
   }
+}
+
+function isSame(a: TunnelCaller, b: TunnelCaller): boolean {
+  return a.name === b.name && a.reach === b.reach;
 }

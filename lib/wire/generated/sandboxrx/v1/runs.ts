@@ -63,7 +63,10 @@ export interface AttachProcessRequest {
   message:
     | { $case: "open"; value: AttachOpening }
     | //
-    /** Up to where output has been received. The run waits while too much of it is not confirmed. */
+    /**
+     * Up to where output has been received. The run waits while too much of it is not confirmed; for a
+     * caller who may only look it does not, and what comes meanwhile is left out.
+     */
     { $case: "received"; value: StreamOffsets }
     | { $case: "resize"; value: ExecStreamResize }
     | undefined;
