@@ -54,6 +54,11 @@ export class ClientTunnel {
     return this.#session?.unackedBytes ?? 0;
   }
 
+  /** Packets of the present session that are known to have come, to either end: with more of them, it gets on. */
+  get carried(): number {
+    return this.#session?.carried ?? 0;
+  }
+
   /** No call is open or waits, and the server has got all that was sent: nothing is lost without a connection. */
   get isSettled(): boolean {
     return this.#opener.isEmpty && (this.#session?.isSettled ?? true);

@@ -19,6 +19,11 @@ export class Outbox {
     return this.#acknowledged + this.#packets.length + 1;
   }
 
+  /** The last one that the other end is known to have. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
   /** What is kept. */
   get bytes(): number {
     return this.#bytes;

@@ -94,6 +94,11 @@ export class Session implements CallHost {
     return this.#acknowledging.received;
   }
 
+  /** Packets that are known to have come, to either end. */
+  get carried(): number {
+    return this.received + this.#outbox.acknowledged;
+  }
+
   /** Calls that are open. */
   get openCalls(): number {
     return this.#calls.size;

@@ -20,7 +20,7 @@ export class Backoff {
     return upTo / 2 + (this.#random() * upTo) / 2;
   }
 
-  /** A connection was of use. One that only came about is not: a server may take connections and drop them. */
+  /** The last connection was of use. One that only came about is not: a server may take connections and drop them. */
   refill(): void {
     this.#failures = 0;
   }

@@ -11,8 +11,6 @@ export interface LineCallObserver extends Pick<CallObserver, 'opened' | 'message
 
 /** What a line wants to know of its calls. */
 export interface LineCallHooks {
-  /** The server has said something. */
-  answered(): void;
   /** It needs no connection any more. */
   over(): void;
   lossBy(reason: EndReason, wasSent: boolean): CallStatus;
@@ -31,15 +29,12 @@ export function lineCall(
   };
   const call = tunnel.open(opening, {
     opened: (metadata) => {
-      hooks.answered();
       observer.opened(metadata);
     },
     message: (message) => {
-      hooks.answered();
       observer.message(message);
     },
     end: (end) => {
-      hooks.answered();
       over();
       observer.end(end);
     },

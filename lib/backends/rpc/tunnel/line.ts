@@ -54,6 +54,8 @@ export class Line {
   #connectedAt: number | undefined;
   #hasConnected: boolean;
   #calls = 0;
+  /** What had been carried when the last connection was lost. */
+  #carried = 0;
   #failure: CallStatus | undefined;
   #isClosed = false;
 
@@ -114,9 +116,6 @@ export class Line {
       this.#tunnel,
       { opening, observer },
       {
-        answered: () => {
-          this.#backoff.refill();
-        },
         over: () => {
           this.#count(-1);
         },
@@ -236,7 +235,7 @@ export class Line {
     this.#attempt = undefined;
     this.#attemptTimer.clear();
     this.#failure = why;
-    this.#refillIfOld();
+    this.#refillIfUsed();
     if (isForGood(why)) {
       this.#isClosed = true;
       this.#idle();
@@ -258,12 +257,14 @@ export class Line {
     this.#tellTrying({ retryInMs });
   }
 
-  /** A connection that has stood for a while was of use, also to runs that say nothing. */
-  #refillIfOld(): void {
-    const since = this.#connectedAt;
+  /** A connection was of use that carried something, or has stood for a while: runs may have nothing to say. */
+  #refillIfUsed(): void {
+    const now = this.#options.connectScheduler.now();
+    const stoodMs = now - (this.#connectedAt ?? now);
+    const { carried } = this.#tunnel;
+    if (carried !== this.#carried || stoodMs >= longestBackoffMs) this.#backoff.refill();
+    this.#carried = carried;
     this.#connectedAt = undefined;
-    if (since === undefined) return;
-    if (this.#options.connectScheduler.now() - since >= longestBackoffMs) this.#backoff.refill();
   }
 
   #idle(): void {

@@ -180,6 +180,20 @@ describe('a connection that is lost', () => {
     expect(way.statuses.flatMap(({ retryInMs = [] }) => retryInMs)).toEqual([100]);
   });
 
+  it('was of use when something came to the server, also to calls that hear no answer', () => {
+    const way = new ScriptedWay();
+    const seen = way.open('/s/quiet');
+    for (const word of ['one', 'two', 'three', 'four']) {
+      way.time.pass(200);
+      seen.call?.send(text(word));
+      way.time.pass(2);
+      way.line?.cut();
+    }
+    way.time.pass(200);
+    expect(way.statuses.flatMap(({ retryInMs = [] }) => retryInMs)).toEqual([100, 100, 100, 100]);
+    expect(way.served).toHaveLength(4);
+  });
+
   it('waits between half of the time and all of it, at random', () => {
     const way = new ScriptedWay({ random: 0 });
     way.talking();

@@ -38,7 +38,7 @@ export class Seen {
 
 export const unavailable: CallStatus = { code: 14, message: 'nobody is there' };
 
-/** A connector on virtual time, a server that echoes, and a way between them that the test makes. */
+/** A connector on virtual time, a server that echoes what is said to all methods but `/s/quiet`, and a way between them that the test makes. */
 export class ScriptedWay {
   readonly time: Time = new Time();
   readonly attempts: Attempt[] = [];
@@ -109,7 +109,7 @@ export class ScriptedWay {
         return {
           message: (bytes) => {
             this.served.push(`${method} ${Buffer.from(bytes).toString()}`);
-            call.send([bytes]);
+            if (method !== '/s/quiet') call.send([bytes]);
           },
           halfClosed: () => {
             call.end(ok);
