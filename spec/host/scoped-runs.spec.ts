@@ -5,7 +5,7 @@ import { SandboxClient } from 'sandbox-rx';
 import type { TokenScope } from 'sandbox-rx/node';
 import type { AttachProcessResponse } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
 import { eventually, failureOf } from '../contract/kit.js';
-import { refusalOf, Remote } from '../support/remote.js';
+import { refusalOf, Remote, type Refusal } from '../support/remote.js';
 import { memory } from './harness.js';
 
 let remote = new Remote();
@@ -51,7 +51,7 @@ function streamWith({ url, token, name }: Made) {
   const heard: unknown[] = [];
   stream.on('error', () => undefined);
   stream.on('data', (message: unknown) => heard.push(message));
-  const end = new Promise<ReturnType<typeof refusalOf>>((resolve) => {
+  const end: Promise<Refusal> = new Promise((resolve) => {
     stream.on('status', ({ code, details: message, metadata: trailers }) => {
       resolve(refusalOf({ code, message, messages: [], metadata: trailers }));
     });

@@ -154,17 +154,10 @@ function requestAbout({ requestType }: GeneratedMethod, sandboxId: string, snaps
     { $case: 'open', value: { sandboxId, runId: 'absent', observerId: 'some', writerId: 'some' } },
   ];
   // A stream begins with one of these, and its type keeps that one.
-  const [request] = messages
-    .map((message) => requestType.fromPartial({ ...fields, message }))
-    .toSorted(
-      (one, other) => encoded(requestType, other).length - encoded(requestType, one).length,
-    );
-  if (request === undefined) throw new Error('there is no such request');
-  return encoded(requestType, request);
-}
-
-function encoded(type: GeneratedMethod['requestType'], request: never): Uint8Array {
-  return type.encode(request).finish();
+  const [request = new Uint8Array()] = messages
+    .map((message) => requestType.encode(requestType.fromPartial({ ...fields, message })).finish())
+    .toSorted((one, other) => other.length - one.length);
+  return request;
 }
 
 /** How any kind of call ends, that was made with a token. */
