@@ -67,6 +67,8 @@ export type {
   SandboxSpec,
   SandboxStatus,
   ScratchVolume,
+  ServiceAddress,
+  ServicePort,
 } from './sandbox/sandbox-spec.js';
 export { Sandbox, type AttachOptions, type ShellOptions } from './sandbox/sandbox.js';
 export { Snapshots } from './sandbox/snapshots.js';

@@ -6,12 +6,12 @@ import {
   ContainerStatus,
   Sandbox,
   SandboxStatus as StatusMessage,
-  ServiceStatus,
   State,
   SandboxSpec as SandboxSpecMessage,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { Timestamp } from '../wire/generated/google/protobuf/timestamp.js';
 import { infoOf, isTerminal, stateOf } from '../wire/sandbox-state.js';
+import { serviceStatusesOf } from '../wire/services.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
 import { badField } from './bad-field.js';
 import { withoutContents } from './check-spec-fields.js';
@@ -143,7 +143,7 @@ export class SandboxRecord {
     runnerGroupId,
   }: Readonly<Record<'runnerId' | 'runnerGroupId', string>>): Sandbox {
     const { state, stateReason } = this.state;
-    const { services, containers, maxLifetimeSeconds } = this.spec;
+    const { containers, maxLifetimeSeconds } = this.spec;
     const resources = containers[0]?.resourceRequirements;
     return Sandbox.fromPartial({
       ...{ sandboxId: this.id, spec: this.spec, ...this.#origin },
@@ -155,9 +155,7 @@ export class SandboxRecord {
         ...(this.#returncode !== undefined && isTerminal(state) && { exitCode: this.#returncode }),
         effectiveMaxLifetimeSeconds: maxLifetimeSeconds,
         ...(resources && { effectiveResourceRequirements: resources }),
-        services: services.map(({ port, name, protocol, visibility }) =>
-          ServiceStatus.fromPartial({ port, name, protocol, visibility }),
-        ),
+        services: serviceStatusesOf(this.spec, this.#phase === 'running' ? this.#reached : {}),
         containerStatuses: containers.map(({ name }) =>
           ContainerStatus.fromPartial({ name, state, exitCode: this.#returncode ?? 0 }),
         ),

@@ -12,6 +12,7 @@ import {
   of,
   takeUntil,
 } from 'rxjs';
+import { UnsupportedError } from '../process/errors/errors.js';
 import { messageOf } from '../process/errors/message-of.js';
 import { newId } from '../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
@@ -59,6 +60,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   create(spec: SandboxSpec): Observable<SandboxInfo> {
     return defer(() => {
       if (this.snapshots instanceof NoSnapshots) this.snapshots.refuseVolumes(spec);
+      this.#refuseServices(spec);
       const id = spec.id ?? `sb-${newId().slice(0, 13)}`;
       this.#sandboxes.reserve(id);
       return this.#engine.open(id, spec).pipe(
@@ -157,6 +159,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       status: 'running',
       tags: spec.tags ?? [],
       createdAtMs: Date.now(),
+      ...(spec.services && { services: this.#engine.services?.(box) ?? [] }),
     };
     const entry = this.#sandboxes.add(info, { box, volumes: spec.volumes ?? [] });
     const { lifetimeMs } = spec;
@@ -178,6 +181,11 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       });
     if (spec.command !== undefined) this.#startMain(entry, spec.command);
     return entry.info;
+  }
+
+  #refuseServices({ services = [] }: SandboxSpec): void {
+    if (services.length > 0 && !this.capabilities.services)
+      throw new UnsupportedError('services', `ports of ${this.name} sandboxes cannot be reached`);
   }
 
   #startMain(entry: SandboxEntry<Box>, command: readonly string[]): void {

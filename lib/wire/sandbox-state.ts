@@ -4,6 +4,7 @@ import {
   type Sandbox,
   SandboxStatus as StatusMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
+import { addressesOf } from './services.js';
 import { fromTimestamp } from './timestamp.js';
 
 /**
@@ -45,6 +46,7 @@ export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
     tags: spec?.tags ?? [],
     createdAtMs: createTime === undefined ? 0 : Math.floor(fromTimestamp(createTime)),
     ...(exitCode !== undefined && !wasStopped && { returncode: exitCode }),
+    ...(now === 'running' && status !== undefined && addressesOf(status)),
     ...reasonOf(now, wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason),
   };
 }

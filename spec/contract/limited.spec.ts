@@ -27,6 +27,7 @@ function limitedBackend(): SandboxBackend {
       attach: false,
       files: false,
       snapshots: false,
+      services: false,
       backpressure: false,
       isolation: false,
     },

@@ -73,6 +73,7 @@ export class RpcBackend implements SandboxBackend {
     attach: false,
     files: true,
     snapshots: true,
+    services: true,
     backpressure: true,
     isolation: true,
   };
