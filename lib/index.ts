@@ -51,6 +51,7 @@ export type {
   FileInfo,
   FileRequest,
   LogsRequest,
+  OnDisconnect,
   SandboxBackend,
   SignalRequest,
   SnapshotFilter,

@@ -15,6 +15,8 @@ export interface ServeOptions {
   readonly insecure?: boolean;
   readonly metricsAddress?: string;
   readonly metricsPort?: number;
+  readonly serveMetrics?: boolean;
+  readonly origin?: readonly string[];
   readonly maxSandboxes?: number;
   readonly maxSandboxesPerToken?: number;
   readonly maxRuns?: number;
@@ -24,6 +26,8 @@ export interface ServeOptions {
   readonly maxMessageBytes?: number;
   readonly maxStdinBytes?: number;
   readonly maxFrameBytes?: number;
+  readonly maxTunnels?: number;
+  readonly maxTunnelsPerToken?: number;
   /** Milliseconds. */
   readonly retention?: number;
   readonly data?: string;
@@ -37,7 +41,7 @@ export interface ServeOptions {
 export function addServeCommand(program: Command): void {
   const command = program
     .command('serve')
-    .description('serve sandboxes to clients of coreweave.sandbox.v1 over gRPC')
+    .description('serve sandboxes to clients of coreweave.sandbox.v1 over gRPC and WebSocket')
     .addOption(
       new Option('--backend <name>', 'where sandboxes live').choices(['local']).default('local'),
     )
@@ -58,10 +62,15 @@ export function addServeCommand(program: Command): void {
     .option('--tls-cert <path>', 'certificate chain of this host, PEM')
     .option('--tls-key <path>', 'private key of --tls-cert, PEM')
     .option('--client-ca <path>', 'authorities whose certificates clients must have, PEM')
+    .option(
+      '--origin <origins...>',
+      'origins whose pages may connect, such as https://dashboard.example (default: none)',
+    )
     .option('--insecure', 'listen beyond loopback without tokens and TLS');
   addLimitOptions(command)
     .option('--metrics-address <address>', 'address of the metrics (default: 127.0.0.1)')
     .option('--metrics-port <number>', 'serve /metrics and /healthz over HTTP here', wholeNumber)
+    .option('--serve-metrics', 'serve /metrics at --port too, to callers with a token')
     .option(
       '--data <dir>',
       'write sandboxes, snapshots and templates down here, to know them again after a restart; without it there are no volumes and snapshots (default: nowhere)',
@@ -101,6 +110,8 @@ function addLimitOptions(command: Command): Command {
     .option('--max-runs-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-streams <number>', 'open streams (default: no limit)', wholeNumber)
     .option('--max-streams-per-token <number>', 'the same, for each token', wholeNumber)
+    .option('--max-tunnels <number>', 'open WebSockets (default: 1024)', wholeNumber)
+    .option('--max-tunnels-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-message-bytes <number>', 'largest message (default: 104857600)', wholeNumber)
     .option('--max-stdin-bytes <number>', 'waiting input of a run (default: 33554432)', wholeNumber)
     .option('--max-frame-bytes <number>', 'output in one message (default: 262144)', wholeNumber);

@@ -31,12 +31,12 @@ export async function serve(options: ServeOptions): Promise<never> {
   }
 }
 
-/** One line for whoever started us: the URL, or JSON with that of the metrics too. */
+/** One line for whoever started us: the URL, or JSON with those of tunnels and metrics too. */
 async function announce(host: Host, { json = false }: ServeOptions): Promise<void> {
   const url = await host.listen();
-  const { metricsUrl } = host;
+  const { tunnelUrl, metricsUrl } = host;
   const line = json
-    ? JSON.stringify({ url, ...(metricsUrl !== undefined && { metricsUrl }) })
+    ? JSON.stringify({ url, tunnelUrl, ...(metricsUrl !== undefined && { metricsUrl }) })
     : url;
   await write(process.stdout, `${line}\n`);
 }
@@ -55,7 +55,8 @@ function untilSignalled(host: Host, graceMs: number): Promise<void> {
 }
 
 function hostOptions(options: ServeOptions): HostOptions {
-  const { address, port, insecure, metricsAddress, metricsPort, retention, data } = options;
+  const { address, port, insecure, retention, data, origin } = options;
+  const { metricsAddress, metricsPort, serveMetrics } = options;
   return {
     port,
     tokens: tokensOf(options),
@@ -65,6 +66,8 @@ function hostOptions(options: ServeOptions): HostOptions {
     ...(insecure !== undefined && { insecure }),
     ...(metricsAddress !== undefined && { metricsAddress }),
     ...(metricsPort !== undefined && { metricsPort }),
+    ...(serveMetrics !== undefined && { serveMetrics }),
+    ...(origin !== undefined && { origins: origin }),
     ...(retention !== undefined && { retentionMs: retention }),
     ...(data !== undefined && { dataDirectory: data }),
   };
@@ -80,6 +83,8 @@ const limitNames = [
   'maxMessageBytes',
   'maxStdinBytes',
   'maxFrameBytes',
+  'maxTunnels',
+  'maxTunnelsPerToken',
 ] as const;
 
 function limitsOf(options: ServeOptions): NonNullable<HostOptions['limits']> {

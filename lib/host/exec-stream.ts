@@ -2,18 +2,9 @@ import { NEVER, Observable, Subject, Subscription, type Subscriber } from 'rxjs'
 import { SandboxExecutionError } from '../process/errors/errors.js';
 import type { WindowSize } from '../process/process-controls.js';
 import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
-import type { StdinWrite } from '../process/stdin.js';
 import { newId } from '../process/new-id.js';
-import {
-  checkCommand,
-  checkEnv,
-  checkInteger,
-  checkSignalName,
-  checkText,
-  maxTimerMs,
-} from '../process/validate.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
-import { errorFrame, execRequestOf } from '../wire/exec-frames.js';
+import { errorFrame } from '../wire/exec-frames.js';
 import { errorToStatus } from '../wire/error-to-status.js';
 import { Extension } from '../wire/extension.js';
 import type {
@@ -23,13 +14,14 @@ import type {
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { RunEnd, RunOptions } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { toTimestamp } from '../wire/timestamp.js';
-import { badField, checkField, checkId } from './bad-field.js';
+import { badField } from './bad-field.js';
 import type { HostStream, StreamListener } from './call.js';
-import { exhausted } from './limits.js';
+import { checkedCommand, checkRunOptions, isSize, sizeRule } from './check-command.js';
 import type { LiveRuns } from './live-runs.js';
 import { OutputFrames } from './output-frames.js';
 import { readOptions } from './read-options.js';
 import type { Sandboxes } from './sandboxes.js';
+import { StdinBuffer } from './stdin-buffer.js';
 
 /** What the streams of runs have in common. */
 export interface ExecStreams {
@@ -42,9 +34,6 @@ export interface ExecStreams {
   readonly maxFrameBytes: number;
 }
 
-/** So much input may wait for the process before the caller is made to wait. */
-const inputBytes = 1_048_576;
-
 type Stream = HostStream<ExecStreamRequest, ExecStreamResponse>;
 
 /** One StreamExec: a run that lives as long as its stream. */
@@ -55,17 +44,14 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
   readonly #size: Subject<WindowSize> = new Subject();
   #init: ExecStreamInit | undefined;
   #paused: Subscriber<boolean> | undefined;
-  #stdin: Subscriber<StdinWrite> | undefined;
-  /** What came before anybody read it. */
-  readonly #waiting: Uint8Array[] = [];
-  #inputOver = false;
+  readonly #stdin: StdinBuffer;
   readonly #output: OutputFrames;
-  #unread = 0;
   #isReady = false;
 
   constructor(streams: ExecStreams, stream: Stream) {
     this.#streams = streams;
     this.#stream = stream;
+    this.#stdin = new StdinBuffer(streams.maxStdinBytes, stream);
     this.#output = new OutputFrames(stream, {
       maxFrameBytes: streams.maxFrameBytes,
       pause: (paused) => this.#paused?.next(paused),
@@ -86,7 +72,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
         this.#resize({ cols: message.value.width, rows: message.value.height });
         break;
       case 'close':
-        this.#endInput();
+        this.#stdin.end();
         break;
       case undefined:
         this.#refuse('message', 'it is of no known kind');
@@ -95,7 +81,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
 
   halfClosed(): void {
     if (this.#init === undefined) this.#refuse('init', 'it was not sent');
-    else this.#endInput();
+    else this.#stdin.end();
   }
 
   cancelled(): void {
@@ -116,18 +102,11 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     const isOurs = this.#isOurs;
     const options = this.#options();
     const id = options.runId || newId();
-    const wanted = execRequestOf(init, options);
-    checkField('init.command', () => {
-      checkCommand(wanted.command);
-    });
-    checkField('init.env', () => {
-      checkEnv('env', wanted.env);
-    });
-    if (wanted.tty !== undefined && !isSize(wanted.tty)) throw badField('init.tty', sizeRule);
+    const wanted = checkedCommand(init, options);
     return {
       ...{ sandboxId, id, keep: false },
       ...wanted,
-      stdin$: this.#stdin$(),
+      stdin$: this.#stdin.stdin$,
       paused$: new Observable((subscriber) => {
         this.#paused = subscriber;
       }),
@@ -153,14 +132,7 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
 
   #options(): RunOptions {
     const options = readOptions(this.#stream.metadata, Extension.run, RunOptions);
-    const { runId, killSignal, cwd } = options;
-    checkId('run_id', runId);
-    checkField(Extension.run, () => {
-      for (const name of ['killGraceMs', 'drainGraceMs'] as const)
-        checkInteger(name, options[name], { min: 0, max: maxTimerMs });
-      checkText('cwd', cwd);
-      if (killSignal !== '') checkSignalName('killSignal', killSignal);
-    });
+    checkRunOptions(Extension.run, options);
     return options;
   }
 
@@ -215,49 +187,17 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     this.#stream.send({ message: { $case: 'ready', value: { readyTime } } });
   }
 
-  #stdin$(): Observable<StdinWrite> {
-    return new Observable((subscriber) => {
-      this.#stdin = subscriber;
-      for (const data of this.#waiting.splice(0)) this.#write(subscriber, data);
-      if (this.#inputOver) subscriber.complete();
-      subscriber.add(() => {
-        // Nobody will read it: what still comes is dropped, so that the stream goes on.
-        this.#unread = 0;
-        this.#stream.pause(false);
-      });
-    });
-  }
-
   #input(data: Uint8Array): void {
     if (this.#init === undefined) {
       this.#refuse('init', 'stdin was sent before it');
       return;
     }
-    if (this.#inputOver || this.#stdin?.closed === true) return;
-    this.#unread += data.length;
-    if (this.#unread > this.#streams.maxStdinBytes) {
+    try {
+      this.#stdin.write(data);
+    } catch (error) {
       this.#run.unsubscribe();
-      this.#stream.fail(
-        exhausted(`stdin: more than ${this.#streams.maxStdinBytes} bytes of it wait`),
-      );
-      return;
+      this.#stream.fail(error);
     }
-    if (this.#unread >= inputBytes) this.#stream.pause(true);
-    if (this.#stdin === undefined) this.#waiting.push(data);
-    else this.#write(this.#stdin, data);
-  }
-
-  #write(stdin: Subscriber<StdinWrite>, data: Uint8Array): void {
-    const accepted = (): void => {
-      this.#unread = Math.max(0, this.#unread - data.length);
-      if (this.#unread < inputBytes) this.#stream.pause(false);
-    };
-    stdin.next({ data, accepted });
-  }
-
-  #endInput(): void {
-    this.#inputOver = true;
-    this.#stdin?.complete();
   }
 
   #resize(size: WindowSize): void {
@@ -270,10 +210,4 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     this.#run.unsubscribe();
     this.#stream.fail(badField(field, why));
   }
-}
-
-const sizeRule = 'a terminal has 1 to 65535 rows and columns';
-
-function isSize({ cols, rows }: WindowSize): boolean {
-  return [cols, rows].every((length) => length >= 1 && length <= 65_535);
 }

@@ -1,16 +1,13 @@
-import type { Server } from '@grpc/grpc-js';
 import { concat, defer, EMPTY, from, ignoreElements, tap, type Observable } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { checkInteger, checkRecord, maxTimerMs } from '../process/validate.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
-import { serverCredentials } from './auth/tls.js';
 import { Tokens } from './auth/tokens.js';
 import { logCall } from './calls/call-log.js';
 import { Calls } from './calls/calls.js';
-import { Connections } from './grpc/connections.js';
-import { Health } from './grpc/health.js';
-import { addReflection } from './grpc/reflection.js';
-import { serverOf, servicesOf, shutDown } from './grpc/server.js';
+import { gatewayConfig } from './gateway/gateway-config.js';
+import { Gateway } from './gateway/gateway.js';
+import { tunnelPath } from './gateway/http-server.js';
 import { checkOptions, defaultAddress, type HostOptions } from './host-options.js';
 import { usualLimits } from './limits.js';
 import { silentLogger, type Logger } from './logger.js';
@@ -18,6 +15,7 @@ import { MetricsServer } from './metrics/metrics-server.js';
 import { Metrics } from './metrics/metrics.js';
 import { metered, RunMeter } from './metrics/run-meter.js';
 import { logSandbox } from './sandbox-log.js';
+import { HeldCount } from './runs/held-count.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
 import { servedMethods } from './served-methods.js';
@@ -59,11 +57,10 @@ export class Host {
   readonly #service: SandboxService;
   readonly #snapshots: Snapshots;
   readonly #snapshotService: SnapshotService;
-  readonly #server: Server;
-  readonly #connections: Connections;
-  readonly #health: Health;
+  readonly #gateway: Gateway;
   readonly #metrics: MetricsServer;
   #metricsUrl: string | undefined;
+  #tunnelUrl: string | undefined;
   #draining: OperationRef<void> | undefined;
 
   /**
@@ -74,40 +71,46 @@ export class Host {
     checkOptions(options);
     this.#options = options;
     const { retentionMs = 3_600_000, logBytes = 4_194_304, tokens = [], limits = {} } = options;
-    const { dataDirectory } = options;
-    const { maxMessageBytes, ...streamLimits } = { ...usualLimits, ...limits };
-    const { keepaliveMs = 20_000, keepaliveTimeoutMs = 40_000, logger = silentLogger } = options;
+    const { dataDirectory, reconnectGraceMs } = options;
+    const { logger = silentLogger } = options;
     this.#logger = logger;
 
     const runs = new RunMeter();
+    const held = new HeldCount();
     const counted = metered(backend, runs);
     this.#sandboxes = new Sandboxes(counted, { retentionMs, logBytes, limits });
-    this.#calls = new Calls({ tokens: new Tokens(tokens), limits });
+    const knownTokens = new Tokens(tokens);
+    this.#calls = new Calls({ tokens: knownTokens, limits, held });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
     this.#snapshots = new Snapshots(backend, this.#store.snapshots);
-    const parts = {
+    const kept = {
       ...{ sandboxes: this.#sandboxes, journal: this.#journal, snapshots: this.#snapshots },
     };
-    this.#service = new SandboxService({ ...parts, endings: new Endings(parts) });
+    this.#service = new SandboxService({ ...kept, endings: new Endings(kept) });
     this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
-      ...{ sandboxes: this.#sandboxes, streamLimits, service: this.#service },
+      ...{ sandboxes: this.#sandboxes, service: this.#service },
+      ...{ held, reconnectGraceMs, streamLimits: { ...usualLimits, ...limits } },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
     });
-    const config = { calls: this.#calls, maxMessageBytes, keepaliveMs, keepaliveTimeoutMs };
-    this.#server = serverOf(methods, config);
-    const services = servicesOf(methods);
-    this.#health = new Health(this.#server, services);
-    addReflection(this.#server, services);
-    this.#connections = new Connections(this.#server, serverCredentials(options.tls));
-    this.#metrics = this.#observed(runs);
+    const parts = { calls: this.#calls, tokens: knownTokens, logger };
+    this.#gateway = new Gateway(methods, {
+      ...gatewayConfig(options, parts),
+      metrics: this.#observed(runs),
+    });
+    this.#metrics = new MetricsServer(this.#gateway.probes);
   }
 
   /** Where `/metrics` and `/healthz` are, once the host listens with a `metricsPort`. */
   get metricsUrl(): string | undefined {
     return this.#metricsUrl;
+  }
+
+  /** Where clients open tunnels (WebSockets), once the host listens. */
+  get tunnelUrl(): string | undefined {
+    return this.#tunnelUrl;
   }
 
   /**
@@ -126,8 +129,9 @@ export class Host {
       concat(
         defer(() => this.#restored()),
         metrics$.pipe(tap((url) => (this.#metricsUrl = url))),
-        this.#connections.listen({ address, port }).pipe(
+        this.#gateway.listen({ address, port }).pipe(
           tap((url) => {
+            this.#tunnelUrl = `${url.replace('http', 'ws')}${tunnelPath}`;
             const metricsUrl = this.#metricsUrl;
             const isMutual = tls?.clientAuthorities !== undefined;
             const access = { tls: tls !== undefined, clientCertificates: isMutual };
@@ -160,12 +164,12 @@ export class Host {
   #drained(graceMs: number): Observable<never> {
     return defer(() => {
       this.#calls.drain();
-      this.#health.stopServing();
+      this.#gateway.drain();
       this.#logger.info({ graceMs, calls: this.#calls.open.size }, 'draining');
       const ended$ = defer(() => {
         this.#logger.info({ calls: this.#calls.open.size }, 'ending what goes on');
         this.#calls.failAll();
-        return shutDown(this.#server);
+        return this.#gateway.shutDown();
       });
       return concat(within(graceMs, this.#calls.idle$), ended$, this.#closed());
     });
@@ -173,8 +177,7 @@ export class Host {
 
   #closed(): Observable<never> {
     return defer(() => {
-      this.#server.forceShutdown();
-      this.#connections.close();
+      this.#gateway.close();
       this.#metrics.close();
       this.#snapshots.close();
       return concat(this.#sandboxes.close(), this.#written());
@@ -182,10 +185,12 @@ export class Host {
   }
 
   /** Counts and tells what happens. */
-  #observed(runs: RunMeter): MetricsServer {
-    const connections = (): number => this.#connections.count;
-    const measured = { calls: this.#calls, sandboxes: this.#sandboxes, runs, connections };
-    const metrics = new Metrics(measured);
+  #observed(runs: RunMeter): Metrics {
+    const metrics = new Metrics({
+      ...{ calls: this.#calls, sandboxes: this.#sandboxes, runs },
+      connections: () => this.#gateway.connections,
+      tunnels: () => this.#gateway.tunnels,
+    });
     this.#calls.ended$.subscribe({
       next: (call) => {
         metrics.callEnded(call);
@@ -200,7 +205,7 @@ export class Host {
       },
       error: ignore,
     });
-    return new MetricsServer(metrics, () => this.#health.isServing);
+    return metrics;
   }
 
   /** Emits nothing; completes when what a host before this one wrote down is known. */

@@ -9,11 +9,11 @@ export interface HostLimits {
   readonly maxSandboxes?: number;
   /** The same, of those that callers with one token made. */
   readonly maxSandboxesPerToken?: number;
-  /** Calls of `Exec` and `StreamExec` at a time: runs, main commands aside. Default: as many as are asked for. */
+  /** Runs at a time, main commands aside: of `Exec`, `StreamExec` and `StartProcess`. Default: as many as are asked for. */
   readonly maxRuns?: number;
   /** The same, of callers with one token. */
   readonly maxRunsPerToken?: number;
-  /** Open streams: `StreamExec` and `StreamLogs`. Default: as many as are asked for. */
+  /** Open streams: `StreamExec`, `StreamLogs`, `AttachProcess` and `WriteStdin`. Default: as many as are asked for. */
   readonly maxStreams?: number;
   /** The same, of callers with one token. */
   readonly maxStreamsPerToken?: number;
@@ -29,12 +29,17 @@ export interface HostLimits {
    * less memory. Default 262144.
    */
   readonly maxFrameBytes?: number;
+  /** Tunnels (WebSockets) at a time, and sessions of tunnels. One more is refused with 503. Default 1024. */
+  readonly maxTunnels?: number;
+  /** The same, of callers with one token, who are refused with 429. Default: as many as in all. */
+  readonly maxTunnelsPerToken?: number;
 }
 
 /** The limits of a host that was given none. */
 export const usualLimits: Required<
-  Pick<HostLimits, 'maxMessageBytes' | 'maxStdinBytes' | 'maxFrameBytes'>
+  Pick<HostLimits, 'maxMessageBytes' | 'maxStdinBytes' | 'maxFrameBytes' | 'maxTunnels'>
 > = {
+  maxTunnels: 1024,
   maxMessageBytes,
   maxStdinBytes: 33_554_432,
   maxFrameBytes: 262_144,
@@ -47,6 +52,8 @@ const counts = [
   'maxRunsPerToken',
   'maxStreams',
   'maxStreamsPerToken',
+  'maxTunnels',
+  'maxTunnelsPerToken',
 ] as const;
 
 /** Refuses what are no {@link HostLimits}; `undefined` passes. @throws SandboxValidationError */

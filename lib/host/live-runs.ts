@@ -7,12 +7,16 @@ interface LiveRun {
   readonly gone: AsyncSubject<void>;
 }
 
-/** The runs of StreamExec that are going on. */
+/** The runs of StreamExec and StartProcess that are going on. */
 export class LiveRuns {
   readonly #runs: Map<string, LiveRun> = new Map();
 
   get count(): number {
     return this.#runs.size;
+  }
+
+  has(sandboxId: string, runId: string): boolean {
+    return this.#runs.has(keyOf(sandboxId, runId));
   }
 
   /** @throws SandboxValidationError where a run with this id is going on. */

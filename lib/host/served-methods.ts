@@ -8,15 +8,19 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
+import { RunServiceDefinition } from '../wire/generated/sandboxrx/v1/runs.js';
 import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
 import { ExecStream, type ExecStreams } from './exec-stream.js';
 import { FileService } from './file-service.js';
-import { bidirectional, serverStreaming, unary, type ServedMethod } from './grpc/service.js';
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
+import { AttachStream } from './runs/attach-stream.js';
+import { RunService, type RunServiceConfig } from './runs/run-service.js';
+import { StdinStream } from './runs/stdin-stream.js';
 import type { SandboxService } from './sandbox-service.js';
+import { bidirectional, serverStreaming, unary, type ServedMethod } from './served-method.js';
 import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
 
@@ -29,7 +33,9 @@ export function servedMethods(
     service,
     snapshots,
     templates,
-  }: Pick<ExecStreams, 'sandboxes'> & {
+    held,
+    reconnectGraceMs,
+  }: Pick<RunServiceConfig, 'sandboxes' | 'held' | 'reconnectGraceMs'> & {
     readonly streamLimits: Pick<ExecStreams, 'maxStdinBytes' | 'maxFrameBytes'>;
     readonly service: SandboxService;
     readonly snapshots: SnapshotService;
@@ -47,6 +53,7 @@ export function servedMethods(
     ...readAndWriteMethods(files),
     ...discoveryMethods(new DiscoveryService(sandboxes)),
     ...processMethods(runs),
+    ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),
   ];
 }
@@ -171,6 +178,17 @@ function processMethods(runs: LiveRuns): readonly ServedMethod[] {
     unary(definition, definition.methods.endProcess, ({ sandboxId, runId }) =>
       concat(defer(() => runs.end(sandboxId, runId)).pipe(ignoreElements()), of({})),
     ),
+  ];
+}
+
+function runMethods(service: RunService): readonly ServedMethod[] {
+  const definition = RunServiceDefinition;
+  const { methods } = definition;
+  return [
+    unary(definition, methods.startProcess, (request, context) => service.start(request, context)),
+    unary(definition, methods.signalProcess, (request) => service.signal(request)),
+    bidirectional(definition, methods.attachProcess, (stream) => new AttachStream(service, stream)),
+    bidirectional(definition, methods.writeStdin, (stream) => new StdinStream(service, stream)),
   ];
 }
 

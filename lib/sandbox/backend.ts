@@ -27,6 +27,9 @@ export interface Capabilities {
   readonly isolation: boolean;
 }
 
+/** What the loss of the connection to a run does to it: ends it, or leaves it to be attached to. */
+export type OnDisconnect = 'kill' | 'detach';
+
 /** A command to run, with everything checked and every default filled in. */
 export interface ExecRequest {
   readonly sandboxId: string;
@@ -34,6 +37,8 @@ export interface ExecRequest {
   readonly id: string;
   /** The caller chose the id, so the run can be found by it after its end too. */
   readonly keep: boolean;
+  /** What becomes of it when the connection to it is lost and does not come back. Default: it is ended. */
+  readonly onDisconnect?: OnDisconnect;
   readonly command: readonly string[];
   /** A path in the sandbox; default: the sandbox's own. */
   readonly cwd?: string;

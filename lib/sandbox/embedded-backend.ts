@@ -26,6 +26,7 @@ import type {
   SandboxBackend,
   SignalRequest,
 } from './backend.js';
+import { leaveStdin } from './leave-stdin.js';
 import { lifetime } from './lifetime.js';
 import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
@@ -122,7 +123,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       if (runs.has(id)) {
         // Who only attaches has nothing of its own to be closed.
         subscriber.add(lifecycle.closed.bind(lifecycle));
-        leave(request.stdin$);
+        leaveStdin(request.stdin$);
         runs.attach(id, { lifecycle, paused$ }).subscribe(subscriber);
         return;
       }
@@ -256,15 +257,6 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       delete: (snapshotId) => snapshots.delete(snapshotId),
     };
   }
-}
-
-/** Tells a writer that nobody will read; a source is not begun. */
-function leave(stdin$: ExecRequest['stdin$']): void {
-  const left$: Observable<unknown> = new Observable((subscriber) => {
-    subscriber.unsubscribe();
-    stdin$?.subscribe(subscriber);
-  });
-  left$.subscribe();
 }
 
 /** What `source` emits while it is being subscribed to. */

@@ -16,11 +16,19 @@ import {
   maxTimerMs,
   refuse,
 } from '../process/validate.js';
+import type { OnDisconnect } from './backend.js';
 
 /** How a command is run. */
 export interface RunOptions {
   /** The run's own id. Starting the same id twice in a sandbox attaches to the run. Default: one per subscription. */
   readonly id?: string;
+  /**
+   * What becomes of the run when the connection to it is lost and does not come back in time: `'kill'` ends it, `'detach'`
+   * lets it run on, to be attached to by its id. Unsubscribing ends it either way. Where the sandbox lives in this program
+   * there is no connection to be lost. With `'detach'`, a backend whose runs cannot be attached to refuses the run with an
+   * `UnsupportedError`. Default `'kill'`.
+   */
+  readonly onDisconnect?: OnDisconnect;
   /** Directory in the sandbox in which to start; a relative one starts at the sandbox's home. Default: its `cwd`. */
   readonly cwd?: string;
   /** Environment variables, added to the sandbox's. */
@@ -63,6 +71,7 @@ export function checkRunOptions(
   checkRecord('options', options);
   checkText('id', options.id);
   if (options.id === '') refuse('id', 'not empty', '');
+  checkOneOf('onDisconnect', options.onDisconnect, ['kill', 'detach']);
   checkText('cwd', options.cwd);
   if (options.cwd === '') refuse('cwd', 'a path', '');
   checkEnv('env', options.env);

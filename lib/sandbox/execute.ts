@@ -60,7 +60,7 @@ function requestOf(
   return {
     sandboxId,
     id,
-    keep: options.id !== undefined,
+    keep: isKept(options),
     command,
     ...defaults,
     ...given(options),
@@ -69,6 +69,11 @@ function requestOf(
     ...(stdin$ !== undefined && { stdin$ }),
     ...(tty && { tty: tty === true ? defaultSize : tty }),
   };
+}
+
+/** Whether the run can be found again: one that may be left behind has to be. */
+function isKept({ id, onDisconnect }: RunOptions): boolean {
+  return id !== undefined || onDisconnect === 'detach';
 }
 
 /** What a run is given where its options say nothing. */
@@ -81,6 +86,7 @@ const defaults = {
 } as const;
 
 function given({
+  onDisconnect,
   env,
   stderr,
   killSignal,
@@ -88,6 +94,7 @@ function given({
   drainGraceMs,
 }: RunOptions): Partial<ExecRequest> {
   return {
+    ...(onDisconnect !== undefined && { onDisconnect }),
     ...(env !== undefined && { env }),
     ...(stderr !== undefined && { stderr }),
     ...(killSignal !== undefined && { killSignal }),

@@ -167,11 +167,24 @@ export class Sandbox {
   }
 
   /**
-   * Observes a run that somebody else started, by its id. Cancelling this handle only stops observing. Only the starter
+   * Observes a run that somebody else started, by its id: what is kept of its output, then what comes. Where an event's
+   * `offset` jumps, what is between is not kept any more. Cancelling this handle only stops observing. Only the starter
    * knows the argv: this handle's `command` is the id.
    *
    * @throws {@link SandboxValidationError} at once, for a bad id or option.
    * @throws {@link SandboxNotFoundError} as the run's error, where there is none.
+   * @throws {@link UnsupportedError} as the run's error, where the backend has no attachments.
+   *
+   * @example
+   * ```ts
+   * import type { Sandbox } from 'sandbox-rx';
+   *
+   * declare const sandbox: Sandbox;
+   * // In one program, which may end before the build does:
+   * sandbox.exec(['make'], { id: 'build', onDisconnect: 'detach' });
+   * // In another one:
+   * const { returncode } = await sandbox.attach('build');
+   * ```
    */
   attach(id: string, options: AttachOptions = {}): Process {
     requireText('id', id);

@@ -41,8 +41,11 @@ const writeScript = `
 { [ -d "\${1%/*}/" ] || mkdir -p -- "\${1%/*}/"; } && exec cat >"$1"
 `;
 
-/** One record a file: type, size, time and name, each ended so that no name can be mistaken for another. */
-const listScript = String.raw`exec find "$1/." -mindepth 1 -maxdepth 1 -printf '%y/%s/%T@/%f\0'`;
+/**
+ * One record a file: type, size, time and name, each ended so that no name can be mistaken for another. A file that goes
+ * while the directory is read is none of its files.
+ */
+const listScript = String.raw`exec find "$1/." -ignore_readdir_race -mindepth 1 -maxdepth 1 -printf '%y/%s/%T@/%f\0'`;
 
 /** A path that no command takes for an option. */
 function operand(path: string): string {

@@ -23,6 +23,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'classic-level',
     'grpc-health-check',
     'prom-client',
+    'ws',
     'node:',
   ],
   'spec/contract': [...core, 'lib/sandbox', 'lib/index.ts'],

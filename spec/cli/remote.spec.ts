@@ -142,7 +142,8 @@ describe('sandbox-rx logs', () => {
   });
 
   it('ends when nobody reads any more', async () => {
-    const id = await create('--', 'yes');
+    // No faster than it is read: who falls behind what a host keeps is told so, which would be another end.
+    const id = await create('--', 'sh', '-c', 'while :; do echo y; sleep 0.01; done');
     const child = host.start('logs', '-f', id);
     child.stdout?.once('data', () => child.stdout?.destroy());
     expect(await once(child, 'exit')).toEqual([141, null]);

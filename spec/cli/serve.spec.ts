@@ -7,6 +7,7 @@ import { processesWith, uniqueSeconds } from '../backends/local/host.js';
 import { makeCertificates } from '../host/certificates.js';
 import { Harness } from '../host/harness.js';
 import { isolationForTests } from '../support/isolation.js';
+import { webSocketTo } from '../host/tunnel-client.js';
 import { startServing, type Served } from './serving.js';
 
 const isolation = isolationForTests();
@@ -113,12 +114,33 @@ describe('sandbox-rx serve', () => {
       ...['--tls-cert', join(folder, 'cert'), '--tls-key', join(folder, 'key')],
       ...['--client-ca', join(folder, 'ca'), '--metrics-port', '0', '--json'],
     ]);
-    const { url, metricsUrl } = JSON.parse(await line) as { url: string; metricsUrl: string };
+    const { url, tunnelUrl, metricsUrl } = JSON.parse(await line) as Record<
+      'url' | 'tunnelUrl' | 'metricsUrl',
+      string
+    >;
+    expect(tunnelUrl).toBe(`${url.replace('http', 'ws')}/v1/tunnel`);
     const { certificate: clientCertificate, key: clientKey } = client;
     const tls = { rootCertificates: authority, clientCertificate, clientKey };
     await harness.client({ url, tls }).create();
     const metrics = await (await fetch(`${metricsUrl}/metrics`)).text();
     expect(metrics).toContain('sandboxrx_sandboxes_created_total 1\n');
+  });
+
+  it('lets pages of the origins that it is told open tunnels, and tells metrics where it is told to', async () => {
+    const origins = ['https://a.example', 'http://b.example:4200'];
+    const { line } = serve(['--origin', ...origins, '--serve-metrics', '--max-tunnels', '2']);
+    const url = await line;
+    const tunnelUrl = `${url.replace('http', 'ws')}/v1/tunnel`;
+    for (const origin of origins) {
+      const webSocket = await webSocketTo(tunnelUrl, { origin });
+      harness.closing(() => {
+        webSocket.terminate();
+      });
+    }
+    const other = webSocketTo(tunnelUrl, { origin: 'https://c.example' });
+    await expect(other).rejects.toMatchObject({ status: 403 });
+    await expect(webSocketTo(tunnelUrl)).rejects.toMatchObject({ status: 503 });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('sandboxrx_tunnels 2\n');
   });
 
   it('keeps to its limits', async () => {

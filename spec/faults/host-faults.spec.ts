@@ -74,9 +74,13 @@ const endless = 'setsid sleep 6000 & trap "" TERM; n=0; while :; do n=$((n + 1))
 async function midStream(
   { url, word, look }: Serving,
   options = {},
+  id?: string,
 ): Promise<{ readonly run: Process }> {
   const sandbox = await harness.client({ url, ...options }).create();
-  const run = sandbox.exec(['sh', '-c', `${endless}${word}`], { killGraceMs: 100 });
+  const run = sandbox.exec(['sh', '-c', `${endless}${word}`], {
+    killGraceMs: 100,
+    ...(id !== undefined && { id }),
+  });
   let lines = 0;
   run.stdout$.subscribe({
     next: () => lines++,
@@ -163,6 +167,21 @@ function faultsOf(isolation: Isolation): void {
     expect(line).toBe(count);
   });
 }
+
+describe('a run under an id of its own', () => {
+  it.each([
+    ['stays away', false],
+    ['comes back without it', true],
+  ])('is lost, and no success, when its host is killed and %s', async (_, comesBack) => {
+    const host = await serving('none');
+    const { run } = await midStream(host, { retryBudgetMs: comesBack ? 60_000 : 500 }, 'kept');
+    host.signal('SIGKILL');
+    await host.ended;
+    if (comesBack) await serving('none', '--port', new URL(host.url).port);
+    await isLost(run);
+    await host.nothingLeft();
+  });
+});
 
 /** The processes of its runs. */
 function runsOf({ word }: Serving): readonly number[] {

@@ -48,6 +48,22 @@ describe('limits', () => {
     await ada.create();
   });
 
+  it('refuses a run more also where runs go on without a call', async () => {
+    const { ada, grace } = await callers({ maxRunsPerToken: 1 });
+    const sandbox = await ada.create();
+    const held = sandbox.exec(['flood'], { id: 'held' });
+    await running(held);
+    const message = 'there are 1 runs of this token, and it may have no more';
+    for (const options of [{ id: 'another' }, {}])
+      await expect(sandbox.exec(['exit3'], options)).rejects.toMatchObject({ ...refused, message });
+    expect((await (await grace.get(sandbox.id)).exec(['exit3'], { id: 'hers' })).returncode).toBe(
+      3,
+    );
+    held.cancel();
+    await held.closed;
+    expect((await sandbox.exec(['exit3'], { id: 'another' })).returncode).toBe(3);
+  });
+
   it('refuses a sandbox more of one token, not of another', async () => {
     const { ada, grace } = await callers({ maxSandboxesPerToken: 1 });
     await ada.create();

@@ -17,6 +17,7 @@ import { grpcBackend, type ConnectedBackend, type GrpcBackendOptions } from 'san
 import { DiscoveryServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/discovery.js';
 import { SandboxTemplateServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox_template.js';
 import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { RunServiceDefinition } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
 import {
   FileServiceDefinition,
   ProcessServiceDefinition,
@@ -111,6 +112,7 @@ const services: readonly Service[] = [
   SandboxTemplateServiceDefinition,
   DiscoveryServiceDefinition,
   ProcessServiceDefinition,
+  RunServiceDefinition,
   FileServiceDefinition,
 ];
 

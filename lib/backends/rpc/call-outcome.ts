@@ -48,8 +48,11 @@ export function lostBy(
 
 /** What a host of ours tells of an exit beside its status. */
 export function endDetailsOf(value: string | Uint8Array | undefined): Partial<ExitEvent> {
-  if (!(value instanceof Uint8Array)) return {};
-  const { signal, oom, outputHeld } = RunEnd.decode(value);
+  return value instanceof Uint8Array ? exitDetailsOf(RunEnd.decode(value)) : {};
+}
+
+/** The same, once it is decoded. */
+export function exitDetailsOf({ signal, oom, outputHeld }: RunEnd): Partial<ExitEvent> {
   return {
     ...(signal !== '' && { signal }),
     ...(oom && { oom }),

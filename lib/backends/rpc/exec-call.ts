@@ -16,10 +16,8 @@ import {
 import { RunOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { endProcess, streamExec } from './methods.js';
 import { endDetailsOf, isUncertain, lostBy } from './call-outcome.js';
+import { endTimeoutMs } from './runs/run-calls.js';
 import type { RpcMetadata, RpcStream, RpcTransport, StreamObserver } from './rpc-transport.js';
-
-/** What the host may need beyond the run's own grace until nothing of it is left. */
-const endMarginMs = 10_000;
 
 /** A run over StreamExec: cold; unsubscribing ends it on the server. */
 export function execCall(transport: RpcTransport, request: ExecRequest): Observable<ProcessEvent> {
@@ -134,7 +132,7 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
       this.#giveUp();
     } else if (this.#isOurs === undefined) {
       // The server may be starting it right now.
-      this.#opening = timer(this.#request.killGraceMs + endMarginMs).subscribe({
+      this.#opening = timer(endTimeoutMs(this.#request)).subscribe({
         next: () => {
           this.#giveUp();
         },
@@ -244,8 +242,8 @@ class ExecCall implements StreamObserver<ExecStreamResponse> {
     }
     // What it still writes must not keep it.
     this.#stream.pause(false);
-    const { sandboxId, id: runId, killGraceMs } = this.#request;
-    const timeoutMs = killGraceMs + endMarginMs;
+    const { sandboxId, id: runId } = this.#request;
+    const timeoutMs = endTimeoutMs(this.#request);
     const giveUp = (): void => {
       this.#giveUp();
     };

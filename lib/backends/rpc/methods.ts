@@ -51,10 +51,22 @@ import {
   type RemoveFileRequest,
   type RemoveFileResponse,
 } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
+import {
+  RunServiceDefinition,
+  type AttachProcessRequest,
+  type AttachProcessResponse,
+  type SignalProcessRequest,
+  type SignalProcessResponse,
+  type StartProcessRequest,
+  type StartProcessResponse,
+  type WriteStdinRequest,
+  type WriteStdinResponse,
+} from '../../wire/generated/sandboxrx/v1/runs.js';
 import { rpcMethod, type RpcMethod } from './rpc-method.js';
 
 const { methods: sandbox } = SandboxServiceDefinition;
 const { methods: process } = ProcessServiceDefinition;
+const { methods: run } = RunServiceDefinition;
 const { methods: file } = FileServiceDefinition;
 const { methods: template } = SandboxTemplateServiceDefinition;
 const { methods: discovery } = DiscoveryServiceDefinition;
@@ -106,6 +118,22 @@ export const writeFile: RpcMethod<WriteFileRequest, WriteFileResponse> = rpcMeth
 export const endProcess: RpcMethod<EndProcessRequest, EndProcessResponse> = rpcMethod(
   ProcessServiceDefinition,
   process.endProcess,
+);
+export const startProcess: RpcMethod<StartProcessRequest, StartProcessResponse> = rpcMethod(
+  RunServiceDefinition,
+  run.startProcess,
+);
+export const attachProcess: RpcMethod<AttachProcessRequest, AttachProcessResponse> = rpcMethod(
+  RunServiceDefinition,
+  run.attachProcess,
+);
+export const writeStdin: RpcMethod<WriteStdinRequest, WriteStdinResponse> = rpcMethod(
+  RunServiceDefinition,
+  run.writeStdin,
+);
+export const signalProcess: RpcMethod<SignalProcessRequest, SignalProcessResponse> = rpcMethod(
+  RunServiceDefinition,
+  run.signalProcess,
 );
 export const listFiles: RpcMethod<ListFilesRequest, ListFilesResponse> = rpcMethod(
   FileServiceDefinition,

@@ -18,12 +18,14 @@ import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
 import type {
+  AttachRequest,
   BackendFiles,
   BackendSnapshots,
   Capabilities,
   ExecRequest,
   LogsRequest,
   SandboxBackend,
+  SignalRequest,
 } from '../../sandbox/backend.js';
 import {
   matches,
@@ -36,13 +38,13 @@ import { State, type Sandbox } from '../../wire/generated/coreweave/sandbox/v1/s
 import { SandboxOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { sandboxRequestOf } from '../../wire/sandbox-request.js';
 import { infoOf, isReady, isTerminal, lacksExit } from '../../wire/sandbox-state.js';
-import { execCall } from './exec-call.js';
 import { notFound, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
 import { createSandboxFromTemplate } from './methods.js';
-import { Recently } from './recently.js';
+import { Recently } from '../../process/recently.js';
 import { rpcFiles } from './rpc-files.js';
+import { RpcRuns } from './runs/rpc-runs.js';
 import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
 import type { Answer, RpcTransport } from './rpc-transport.js';
@@ -69,8 +71,8 @@ export class RpcBackend implements SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities = {
     tty: true,
-    signals: false,
-    attach: false,
+    signals: true,
+    attach: true,
     files: true,
     snapshots: true,
     services: true,
@@ -83,6 +85,7 @@ export class RpcBackend implements SandboxBackend {
   readonly templates: Templates;
   readonly #transport: RpcTransport;
   readonly #calls: SandboxCalls;
+  readonly #runs: RpcRuns;
   readonly #image: string;
   readonly #watch: SandboxWatch;
   /** Deleted by this client. The server may keep telling of them. */
@@ -92,6 +95,7 @@ export class RpcBackend implements SandboxBackend {
     this.name = transport.name;
     this.#transport = transport;
     this.#calls = new SandboxCalls(transport, config);
+    this.#runs = new RpcRuns(transport, config);
     this.#image = config.image;
     this.#watch = new SandboxWatch(this.#listed([]), config.watchIntervalMs);
     this.snapshots = new RpcSnapshots(transport, config);
@@ -169,22 +173,19 @@ export class RpcBackend implements SandboxBackend {
   }
 
   exec(request: ExecRequest): Observable<ProcessEvent> {
-    const { sandboxId, id: runId, keep, lifecycle } = request;
-    return defer(() => {
-      const error = this.#deleted.has(sandboxId)
-        ? notFound(sandboxId)
-        : keep && new UnsupportedError('attach', oneRunOnly, { sandboxId, runId });
-      if (!error) return execCall(this.#transport, request);
-      return refused(error, lifecycle);
-    });
+    return defer(() =>
+      this.#deleted.has(request.sandboxId)
+        ? refused(notFound(request.sandboxId), request.lifecycle)
+        : this.#runs.exec(request),
+    );
   }
 
-  attach(): Observable<never> {
-    return unsupported('attach', 'the server has no call to observe a run that somebody started');
+  attach(request: AttachRequest): Observable<ProcessEvent> {
+    return this.#runs.attach(request);
   }
 
-  signal(): Observable<never> {
-    return unsupported('signals', 'the server has no call to send a signal; cancel() ends a run');
+  signal(request: SignalRequest): Observable<never> {
+    return this.#runs.signal(request);
   }
 
   logs(request: LogsRequest): Observable<OutputEvent> {
@@ -261,9 +262,6 @@ export class RpcBackend implements SandboxBackend {
 
 /** To be answered when it runs, by a host of ours. */
 const settled = { [Extension.settle]: 'create' };
-
-const oneRunOnly =
-  'the server cannot tell whether a run with this id was started before; leave the id out';
 
 function unsupported(capability: string, message: string): Observable<never> {
   return throwError(() => new UnsupportedError(capability, message));

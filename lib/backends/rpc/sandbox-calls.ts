@@ -1,5 +1,4 @@
-import { catchError, defer, map, throwError, type Observable } from 'rxjs';
-import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { map, type Observable } from 'rxjs';
 import {
   DeleteSandboxRequest,
   ListSandboxesRequest,
@@ -8,9 +7,8 @@ import {
   type ListSandboxesResponse,
   Sandbox,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { GrpcCode } from '../../wire/grpc-code.js';
 import { allPages } from './all-pages.js';
-import { isUncertain, lostBy } from './call-outcome.js';
+import { askedOnce } from './asked-once.js';
 import { createSandbox, deleteSandbox, getSandbox, listSandboxes } from './methods.js';
 import { polled, pollTimeoutMs, withRetryBudget } from './polling.js';
 import type { RpcMethod } from './rpc-method.js';
@@ -40,38 +38,16 @@ export class SandboxCalls {
     return this.creating(createSandbox, request, { subject: { snapshotIds }, metadata });
   }
 
-  /**
-   * A call that makes a sandbox. Where a server that was reached is not available, or its answer is lost, it is asked again:
-   * it knows the call by its request id. Where there is no server at all, that is told at once.
-   */
+  /** A call that makes a sandbox, once however often it has to be asked. */
   creating<Request>(
     method: RpcMethod<Request, Sandbox>,
     request: Request,
-    options: CallOptions,
+    { subject: { snapshotIds = [] } = {}, ...options }: CallOptions,
   ): Observable<Answer<Sandbox>> {
-    return defer(() => {
-      let wasReached = false;
-      let lost: SandboxError | undefined;
-      const failed = (wasSent: boolean): void => {
-        wasReached ||= wasSent;
-      };
-      const isRepeated = (error: SandboxError): boolean => {
-        if (!wasReached) return false;
-        const isUnknown = isLost(error);
-        if (isUnknown) lost ??= error;
-        return isUnknown || error.code === 'ERR_BACKEND_UNAVAILABLE';
-      };
-      const { requestTimeoutMs: timeoutMs, retryBudgetMs } = this.#config;
-      const asked$ = this.#transport.call(method, request, { timeoutMs, ...options, failed });
-      return withRetryBudget(asked$, retryBudgetMs, isRepeated).pipe(
-        // Only a server that names a reason knows that there is none.
-        catchError((error: unknown) =>
-          throwError(() =>
-            lost === undefined || isRefusal(error) ? error : lostBy(lost, 'create()'),
-          ),
-        ),
-      );
-    });
+    const { requestTimeoutMs: timeoutMs, retryBudgetMs } = this.#config;
+    const call = { method, request, what: 'create()' };
+    const asked = { timeoutMs, ...options, subject: { snapshotIds } };
+    return askedOnce(this.#transport, { ...call, options: asked }, retryBudgetMs);
   }
 
   get(sandboxId: string, timeoutMs: number = this.#config.requestTimeoutMs): Observable<Sandbox> {
@@ -123,14 +99,4 @@ export class SandboxCalls {
   #options(subject: NonNullable<CallOptions['subject']>, metadata: RpcMetadata = {}): CallOptions {
     return { subject, metadata, timeoutMs: this.#config.requestTimeoutMs };
   }
-}
-
-/** A call that takes too long has an error of its own, and was given all its time; a server that fails has answered. */
-function isLost(error: SandboxError): boolean {
-  const hasAnswered = error.remote?.grpcCode === GrpcCode.INTERNAL;
-  return !hasAnswered && error.code !== 'ERR_REQUEST_TIMEOUT' && isUncertain(error, undefined);
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof SandboxError && error.remote?.reason !== undefined && !error.retryable;
 }

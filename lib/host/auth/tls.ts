@@ -1,5 +1,8 @@
-import { createSecureContext } from 'node:tls';
-import { ServerCredentials } from '@grpc/grpc-js';
+import {
+  createSecureContext,
+  type CommonConnectionOptions,
+  type SecureContextOptions,
+} from 'node:tls';
 import { SandboxValidationError } from '../../process/errors/errors.js';
 import { checkRecord, refuse } from '../../process/validate.js';
 
@@ -37,13 +40,13 @@ export function checkTls(tls: HostTls | undefined): void {
 }
 
 /** How a server proves who it is, and asks clients who they are. */
-export function serverCredentials(tls: HostTls | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
+export function serverOptions(tls: HostTls): SecureContextOptions & CommonConnectionOptions {
   const { certificate, key, clientAuthorities } = buffersOf(tls);
-  const pair = { cert_chain: certificate, private_key: key };
-  return clientAuthorities === undefined
-    ? ServerCredentials.createSsl(null, [pair])
-    : ServerCredentials.createSsl(clientAuthorities, [pair], true);
+  const isMutual = clientAuthorities !== undefined;
+  return {
+    ...{ cert: certificate, key, requestCert: isMutual, rejectUnauthorized: isMutual },
+    ...(isMutual && { ca: clientAuthorities }),
+  };
 }
 
 function buffersOf({ certificate, key, clientAuthorities }: HostTls): {

@@ -6,6 +6,7 @@ import type { CallStatus } from '../../wire/grpc-code.js';
 import { readDetails } from '../../wire/status-details.js';
 import type { Caller, Tokens } from '../auth/tokens.js';
 import { checkRoom, type Count, type HostLimits } from '../limits.js';
+import type { HeldCount } from '../runs/held-count.js';
 
 /** A call that has come in. */
 export interface Arrival {
@@ -40,13 +41,14 @@ export interface EndedCall {
 export interface CallsConfig {
   readonly tokens: Tokens;
   readonly limits: HostLimits;
+  readonly held: HeldCount;
 }
 
 /** May be called by anybody, at any time, and is in nobody's way: what orchestrators probe. */
 const openService = '/grpc.health.v1.Health/';
 
-/** Runs a command for as long as it lasts. */
-const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec']);
+/** Runs a command for as long as it lasts, or begins one that lasts longer. */
+const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec', 'StartProcess']);
 
 /**
  * All calls of a host, by whatever transport they come. Here each is let in or refused, and its end is told; services
@@ -141,7 +143,9 @@ export class Calls {
     if (this.#isDraining) throw shuttingDown();
     const { maxRuns, maxRunsPerToken, maxStreams, maxStreamsPerToken } = this.#config.limits;
     if (isRun(path)) {
-      const count = this.#count((call) => isRun(call.path), caller);
+      const calls = this.#count((call) => isRun(call.path), caller);
+      const { held } = this.#config;
+      const count: Count = (whose) => calls(whose) + (whose === 'all' ? held.all : held.of(caller));
       checkRoom('runs', count, { max: maxRuns, maxPerToken: maxRunsPerToken });
     }
     if (isStream) {

@@ -11,7 +11,7 @@ import type { Calls, OpenCall } from '../calls/calls.js';
 import { badField } from '../bad-field.js';
 import { exhausted } from '../limits.js';
 import { noteCaller } from './callers.js';
-import { statusOf } from './service.js';
+import { statusOf } from './metadata.js';
 
 type InterceptedCall = Parameters<ServerInterceptor>[1];
 type CallEnd = Parameters<InterceptedCall['sendStatus']>[0];

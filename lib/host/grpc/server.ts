@@ -3,8 +3,8 @@ import { Observable } from 'rxjs';
 import { maxMessageBytes } from '../../wire/codec.js';
 import type { Calls } from '../calls/calls.js';
 import { interceptorOf } from './interceptor.js';
-import { within } from '../within.js';
-import type { ServedMethod } from './service.js';
+import type { ServedMethod } from '../served-method.js';
+import { grpcSink } from './service.js';
 
 /** What a server keeps to. */
 export interface ServerConfig {
@@ -30,7 +30,8 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   });
   const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
-  for (const { path, definition: method, handle } of methods) {
+  for (const served of methods) {
+    const { path, definition: method, handle } = served.into(grpcSink);
     definition[path] = method;
     implementation[path] = handle;
   }
@@ -38,20 +39,11 @@ export function serverOf(methods: readonly ServedMethod[], config: ServerConfig)
   return server;
 }
 
-/** The full names of the services that have these methods. */
-export function servicesOf(methods: readonly ServedMethod[]): readonly string[] {
-  return [...new Set(methods.map(({ path }) => path.split('/')[1] ?? ''))];
-}
-
-/** What was sent last may take this long on its way to callers who read. */
-const flushMs = 1000;
-
-/** Lets connections go when their callers have heard how their calls ended; completes when they have, or soon. */
+/** Lets connections go when their callers have heard how their calls ended; completes when they have. */
 export function shutDown(server: Server): Observable<never> {
-  const closed$: Observable<never> = new Observable((subscriber) => {
+  return new Observable((subscriber) => {
     server.tryShutdown(() => {
       subscriber.complete();
     });
   });
-  return within(flushMs, closed$);
 }

@@ -1,18 +1,14 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type Observable } from 'rxjs';
+import { createServer, type Server } from 'node:http';
+import type { Observable } from 'rxjs';
 import { listening, type Place } from '../listening.js';
-import type { Metrics } from './metrics.js';
+import type { Probes } from './probes.js';
 
-/** Who answers `/metrics` and `/healthz`. */
+/** Answers {@link Probes} on a port of its own. */
 export class MetricsServer {
   readonly #server: Server;
-  readonly #metrics: Metrics;
-  readonly #isServing: () => boolean;
 
-  constructor(metrics: Metrics, isServing: () => boolean) {
-    this.#metrics = metrics;
-    this.#isServing = isServing;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+  constructor(probes: Probes) {
+    this.#server = createServer((request, response) => void probes.answer(request, response));
   }
 
   /** Emits the URL when it listens. */
@@ -23,20 +19,5 @@ export class MetricsServer {
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
-  }
-
-  async #answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (method !== 'GET' && method !== 'HEAD') {
-      response.writeHead(405, { allow: 'GET, HEAD' }).end();
-    } else if (url === '/metrics') {
-      const text = await this.#metrics.text();
-      response.writeHead(200, { 'content-type': this.#metrics.contentType }).end(text);
-    } else if (url === '/healthz') {
-      const isServing = this.#isServing();
-      const type = { 'content-type': 'text/plain' };
-      response.writeHead(isServing ? 200 : 503, type).end(isServing ? 'ok\n' : 'draining\n');
-    } else {
-      response.writeHead(404).end();
-    }
   }
 }

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { codeName } from '../calls/call-log.js';
 import type { Calls, EndedCall } from '../calls/calls.js';
 import type { Sandboxes } from '../sandboxes.js';
+import type { Tunnels } from '../tunnel/tunnels.js';
 import type { RunMeter } from './run-meter.js';
 
 /** What metrics are taken of. */
@@ -11,6 +12,7 @@ export interface Measured {
   readonly runs: RunMeter;
   /** How many connections there are. */
   readonly connections: () => number;
+  readonly tunnels: () => Tunnels['counts'];
 }
 
 /** Seconds: from a look at a record to a run of an hour. */
@@ -46,6 +48,7 @@ export class Metrics {
     this.#addSandboxes(measured);
     this.#addRuns(measured);
     this.#addStreams(measured);
+    this.#addTunnels(measured);
   }
 
   /** The media type of {@link Metrics.text}. */
@@ -105,6 +108,19 @@ export class Metrics {
       read: () => [['', [...calls.open].filter(({ isStream }) => isStream).length]],
     });
     this.#add('connections', 'Connections of clients.', { read: () => [['', connections()]] });
+  }
+
+  #addTunnels({ tunnels }: Measured): void {
+    this.#add('tunnels', 'Tunnels that are open.', { read: () => [['', tunnels().open]] });
+    this.#add('tunnels_behind', 'Tunnels that wait because their client is behind.', {
+      read: () => [['', tunnels().behind]],
+    });
+    this.#add('tunnel_sessions', 'Sessions of tunnels, with those that wait for a connection.', {
+      read: () => [['', tunnels().sessions]],
+    });
+    this.#add('tunnel_unacked_bytes', 'Bytes kept until clients have acknowledged them.', {
+      read: () => [['', tunnels().unackedBytes]],
+    });
   }
 
   #add(name: string, help: string, { label, read }: Reading): void {

@@ -22,11 +22,14 @@ export interface TunnelServerOptions extends Partial<Clock> {
   readonly limits?: Partial<TunnelLimits>;
   /** Sessions at one time, those that wait for their connection too. Default 1024. */
   readonly maxSessions?: number;
+  /** The same, of callers with one name. Default: as many as in all. */
+  readonly maxSessionsPerCaller?: number;
 }
 
 interface ServedSession {
   readonly session: Session;
-  readonly caller: TunnelCaller;
+  /** Who resumed it last: the same one may have shown something else that proves it. */
+  caller: TunnelCaller;
 }
 
 /** The server's end, for any number of clients. */
@@ -34,6 +37,7 @@ export class TunnelServer {
   readonly #limits: TunnelLimits;
   readonly #clock: Clock;
   readonly #maxSessions: number;
+  readonly #maxSessionsPerCaller: number;
   readonly #sessions: Map<string, ServedSession> = new Map();
   readonly #greeting: Set<Connection> = new Set();
   /** Tells clients that it is not the one they knew. */
@@ -41,9 +45,10 @@ export class TunnelServer {
   #isDraining = false;
 
   constructor(options: TunnelServerOptions = {}) {
-    const { limits, maxSessions = 1024 } = options;
+    const { limits, maxSessions = 1024, maxSessionsPerCaller = maxSessions } = options;
     this.#limits = limitsOf(limits);
     this.#maxSessions = maxSessions;
+    this.#maxSessionsPerCaller = maxSessionsPerCaller;
     this.#clock = clockOf(options);
   }
 
@@ -104,6 +109,7 @@ export class TunnelServer {
     const known = this.#sessions.get(hello.session);
     if (known !== undefined && known.caller.name !== caller.name)
       throw new TunnelViolation('forbidden', 'the session belongs to somebody else');
+    if (known !== undefined) known.caller = caller;
     const session = known?.session ?? this.#newSession(hello, caller);
     const received = BigInt(session.received);
     connection.begin(session, known === undefined ? 0 : exact(hello.received));
@@ -120,15 +126,14 @@ export class TunnelServer {
 
   #newSession(hello: Hello, caller: TunnelCaller): Session {
     if (this.#isDraining) throw new TunnelViolation('drained', 'the server is going down');
-    if (this.#sessions.size >= this.#maxSessions)
-      throw new TunnelViolation('overloaded', 'the server has as many sessions as it takes');
+    this.#checkRoom(caller);
     const options = {
       ...{ id: newId(), clock: this.#clock, limits: this.#limits },
       ...{ peer: checkedLimits(hello.limits), graceMs: this.#limits.graceMs },
     };
     const session: Session = new Session(options, {
       opened: (stream, frame) => {
-        this.#opened({ session, caller }, stream, frame);
+        this.#opened(served, stream, frame);
       },
       wentAway: () => {
         throw new TunnelViolation('malformed', 'a client does not go away, it ends its calls');
@@ -141,8 +146,18 @@ export class TunnelServer {
         this.#sessions.delete(session.id);
       },
     });
-    this.#sessions.set(session.id, { session, caller });
+    const served = { session, caller };
+    this.#sessions.set(session.id, served);
     return session;
+  }
+
+  #checkRoom({ name }: TunnelCaller): void {
+    if (this.#sessions.size >= this.#maxSessions)
+      throw new TunnelViolation('overloaded', 'the server has as many sessions as it takes');
+    if (this.#maxSessionsPerCaller >= this.#maxSessions) return;
+    const own = [...this.#sessions.values()].filter(({ caller }) => caller.name === name);
+    if (own.length >= this.#maxSessionsPerCaller)
+      throw new TunnelViolation('overloaded', 'the caller has as many sessions as it may');
   }
 
   #opened({ session, caller }: ServedSession, stream: number, { body }: Frame): void {

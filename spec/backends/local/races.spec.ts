@@ -45,6 +45,17 @@ function races(isolation: 'bubblewrap' | 'none'): void {
     await sandbox.delete();
   }, 600_000);
 
+  it('a directory can be listed while its files come and go', async () => {
+    const sandbox = await open();
+    const script = 'mkdir d; cd d; echo up; while :; do touch 1 2 3 4 5 6 7 8 9; rm *; done';
+    const writing = sandbox.exec(['sh', '-c', script]);
+    await firstValueFrom(writing.stdout$);
+    for (let round = 0; round < 100; round++) await sandbox.files.list('d');
+    writing.cancel();
+    await writing.closed;
+    await sandbox.delete();
+  });
+
   it('a stopped process can be continued, and tells its exit', async () => {
     const sandbox = await open();
     const seconds = uniqueSeconds();

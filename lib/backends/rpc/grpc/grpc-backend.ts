@@ -46,9 +46,9 @@ export interface GrpcBackendOptions {
   /** Until when a call must be answered, in milliseconds; runs and logs may take as long as they like. Default 300000. */
   readonly requestTimeoutMs?: number;
   /**
-   * How long a server that is not available for now is asked again to make a sandbox, or whether one is ready, in
-   * milliseconds. Default 30000. A sandbox is made once however often it is asked for; where no server is found at all,
-   * `create()` fails at once.
+   * How long a server that is not available for now is asked again to make a sandbox, or whether one is ready, or to go on
+   * with a run under an id, in milliseconds. Default 30000. A sandbox is made once however often it is asked for; where no
+   * server is found at all, `create()` fails at once.
    */
   readonly retryBudgetMs?: number;
   /** From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds. Default 1000. */
@@ -85,7 +85,9 @@ export interface ConnectedBackend extends SandboxBackend {
 /**
  * Sandboxes of a server that speaks `coreweave.sandbox.v1` over gRPC: CoreWeave Sandbox, or a host of this library.
  *
- * The API has no calls to send signals and to attach to runs, so `capabilities` say that these cannot be had.
+ * The API has no calls to send signals, and none to attach to runs and to start one under an id; a host of this library
+ * has them. Another server's want of them is told by an `UnsupportedError` that names the capability. There a run under an
+ * id also outlives a broken connection: it is taken up again without losing or repeating a byte.
  *
  * @throws {@link SandboxValidationError} at once, for a bad option.
  *

@@ -1,0 +1,171 @@
+import { asyncScheduler } from 'rxjs';
+import { messageOf } from '../../process/errors/message-of.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { maxTimerMs } from '../../process/validate.js';
+import { decodeExactly, type Codec } from '../../wire/codec.js';
+import { errorToStatus } from '../../wire/error-to-status.js';
+import { Extension, extensionVersion } from '../../wire/extension.js';
+import { GrpcCode, statusDetailsKey, type CallStatus } from '../../wire/grpc-code.js';
+import type { CallOpening } from '../../wire/tunnel/client-call.js';
+import { Timer } from '../../wire/tunnel/clock.js';
+import type { EndReason } from '../../wire/tunnel/end-reason.js';
+import type { ServedCall, ServedCallObserver } from '../../wire/tunnel/server-call.js';
+import type { Caller } from '../auth/tokens.js';
+import { badField } from '../bad-field.js';
+import type { CallMetadata, HostStream, StreamListener } from '../call.js';
+import type { Calls, OpenCall } from '../calls/calls.js';
+
+/** A call that came through a tunnel. */
+export interface TunnelArrival {
+  readonly call: ServedCall;
+  readonly opening: CallOpening;
+  /** Lets it in or refuses it. */
+  readonly calls: Calls;
+  /** What whoever opened the tunnel showed: it is looked at again for each call, for it may have expired. */
+  readonly authorization: string | undefined;
+}
+
+/** How its messages are read and written. */
+interface Types<Request, Response> {
+  readonly requestType: Codec<Request>;
+  readonly responseType: Codec<Response>;
+}
+
+/** A caller is behind when so much of a call waits for it. */
+const aheadBytes = 65_536;
+
+/** A call of a tunnel from its admission to its end: to its service it is what a call of gRPC is. */
+export class TunnelCall<Request, Response>
+  implements HostStream<Request, Response>, ServedCallObserver
+{
+  readonly metadata: CallMetadata;
+  readonly #arrival: TunnelArrival;
+  readonly #types: Types<Request, Response>;
+  readonly #deadline: Timer = new Timer(asyncScheduler);
+  #open: OpenCall | undefined;
+  #listener: StreamListener<Request> | undefined;
+  #isOver = false;
+  #unsentBytes = 0;
+  #whenDrained: (() => void) | undefined;
+
+  constructor(arrival: TunnelArrival, types: Types<Request, Response>) {
+    this.#arrival = arrival;
+    this.#types = types;
+    this.metadata = arrival.opening.metadata;
+  }
+
+  get caller(): string | undefined {
+    return this.#open?.caller;
+  }
+
+  /** Who makes the call; nobody who may do more than others, as long as it was not let in. */
+  get who(): Caller {
+    return this.#open ?? { caller: undefined, isAdmin: false };
+  }
+
+  /** Lets it in, and has it answered. */
+  begin(isStream: boolean, answer: () => void): this {
+    const { call, calls, opening, authorization } = this.#arrival;
+    const fail = (error: unknown): void => {
+      this.#cut(error);
+    };
+    try {
+      this.#open = calls.begin({ path: opening.method, isStream, authorization, fail });
+    } catch (error) {
+      this.fail(error);
+      return this;
+    }
+    call.headers({ [Extension.mark]: extensionVersion });
+    this.#setDeadline(opening.timeoutMs);
+    answer();
+    return this;
+  }
+
+  listen(listener: StreamListener<Request>): void {
+    this.#listener = listener;
+  }
+
+  pause(paused: boolean): void {
+    this.#arrival.call.pause(paused);
+  }
+
+  send(message: Response): boolean {
+    return this.sendEncoded(this.#types.responseType.encode(message).finish());
+  }
+
+  sendEncoded(message: Uint8Array): boolean {
+    if (this.#isOver) return true;
+    const { length } = message;
+    this.#unsentBytes += length;
+    this.#arrival.call.send([message], () => {
+      this.#unsentBytes -= length;
+      if (this.#unsentBytes < aheadBytes) this.#drained();
+    });
+    return this.#unsentBytes < aheadBytes;
+  }
+
+  whenDrained(callback: () => void): void {
+    this.#whenDrained = callback;
+  }
+
+  end(trailers: CallMetadata = {}): void {
+    if (!this.#finish({ code: GrpcCode.OK })) return;
+    this.#arrival.call.end({ code: GrpcCode.OK, message: '', trailers });
+  }
+
+  fail(error: unknown): void {
+    const { code, message, details } = errorToStatus(error);
+    if (!this.#finish({ code, details })) return;
+    this.#arrival.call.end({ code, message, trailers: { [statusDetailsKey]: details } });
+  }
+
+  message(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    let request: Request;
+    try {
+      request = decodeExactly(this.#types.requestType, bytes);
+    } catch (error) {
+      this.#cut(badField('request', messageOf(error)));
+      return;
+    }
+    this.#listener?.message(request);
+  }
+
+  halfClosed(): void {
+    if (!this.#isOver) this.#listener?.halfClosed();
+  }
+
+  gone(reason: EndReason | 'cancelled'): void {
+    const code = reason === 'limit' ? GrpcCode.RESOURCE_EXHAUSTED : GrpcCode.CANCELLED;
+    if (this.#finish({ code })) this.#listener?.cancelled();
+  }
+
+  #drained(): void {
+    const callback = this.#whenDrained;
+    this.#whenDrained = undefined;
+    callback?.();
+  }
+
+  /** Fails it whatever it is at, and ends what it does. */
+  #cut(error: unknown): void {
+    if (this.#isOver) return;
+    this.fail(error);
+    this.#listener?.cancelled();
+  }
+
+  /** Only its first end counts. */
+  #finish(status: Omit<CallStatus, 'message'>): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#deadline.clear();
+    if (this.#open !== undefined) this.#arrival.calls.end(this.#open, status);
+    return true;
+  }
+
+  #setDeadline(timeoutMs: number | undefined): void {
+    if (timeoutMs === undefined || timeoutMs > maxTimerMs) return;
+    this.#deadline.set(timeoutMs, () => {
+      this.#cut(new SandboxError('ERR_REQUEST_TIMEOUT', 'the deadline of the call has passed'));
+    });
+  }
+}

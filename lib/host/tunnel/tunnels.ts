@@ -1,0 +1,161 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { defer, filter, ignoreElements, startWith, Subject, take, type Observable } from 'rxjs';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { messageOf } from '../../process/errors/message-of.js';
+import { limitsOf, maxPacketBytes, type TunnelLimits } from '../../wire/tunnel/limits.js';
+import { TunnelServer } from '../../wire/tunnel/tunnel-server.js';
+import type { Caller, Tokens } from '../auth/tokens.js';
+import type { Calls } from '../calls/calls.js';
+import type { Logger } from '../logger.js';
+import type { ServedMethod } from '../served-method.js';
+import { answerRaw } from './answer-raw.js';
+import { TunnelMethods } from './tunnel-methods.js';
+import { subprotocol, upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
+import { WsWire } from './ws-wire.js';
+
+/** What the tunnels of a host keep to. */
+export interface TunnelsConfig {
+  readonly calls: Calls;
+  readonly tokens: Tokens;
+  readonly logger: Logger;
+  /** Pages of these may open tunnels. */
+  readonly origins: readonly string[];
+  readonly compress: boolean;
+  readonly limits: Partial<TunnelLimits>;
+  readonly maxTunnels: number;
+  readonly maxTunnelsPerToken: number;
+}
+
+/** A tunnel that is open. */
+interface OpenTunnel {
+  readonly caller: string | undefined;
+  readonly wire: WsWire;
+}
+
+/** How one is refused. */
+interface Refusal {
+  readonly status: 400 | 401 | 403 | 429 | 503;
+  readonly text: string;
+}
+
+/** The tunnels of a host: takes WebSockets, and answers the calls that come over them. */
+export class Tunnels {
+  readonly #config: TunnelsConfig;
+  readonly #methods: TunnelMethods;
+  readonly #webSockets: WebSocketServer;
+  readonly #server: TunnelServer;
+  readonly #open: Set<OpenTunnel> = new Set();
+  readonly #closed: Subject<void> = new Subject();
+
+  constructor(methods: readonly ServedMethod[], config: TunnelsConfig) {
+    this.#config = config;
+    this.#methods = new TunnelMethods(methods);
+    const { limits, maxTunnels: maxSessions, maxTunnelsPerToken: maxSessionsPerCaller } = config;
+    this.#server = new TunnelServer({ limits, maxSessions, maxSessionsPerCaller });
+    this.#webSockets = new WebSocketServer({
+      ...{ noServer: true, clientTracking: false, autoPong: false },
+      perMessageDeflate: config.compress,
+      maxPayload: maxPacketBytes(limitsOf(limits)),
+      handleProtocols: () => subprotocol,
+    });
+  }
+
+  /** How many there are, and of those that have a client behind. */
+  get counts(): Readonly<Record<'open' | 'behind' | 'sessions' | 'unackedBytes', number>> {
+    const { sessions, unackedBytes } = this.#server;
+    const behind = [...this.#open].filter(({ wire }) => wire.isFull).length;
+    return { open: this.#open.size, behind, sessions, unackedBytes };
+  }
+
+  /** Somebody asks for a tunnel; `opened` is called when it is there. */
+  upgrade(
+    request: IncomingMessage,
+    { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
+    opened: () => void,
+  ): void {
+    const asked = upgradeRequestOf(request);
+    const admitted = this.#admitted(asked);
+    if ('status' in admitted) {
+      const { status, text } = admitted;
+      this.#config.logger.warn({ status, reason: text, origin: asked.origin }, 'tunnel refused');
+      answerRaw(socket, status, text);
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      opened();
+      this.#opened(webSocket, { ...admitted, ...asked, socket });
+    });
+  }
+
+  /** Begins no more calls; those that there are go on, and each session ends with its last one. */
+  drain(): void {
+    this.#server.drain();
+  }
+
+  /** Completes when no tunnel is open. */
+  get closed$(): Observable<never> {
+    return defer(() =>
+      this.#closed.pipe(
+        startWith(undefined),
+        filter(() => this.#open.size === 0),
+        take(1),
+        ignoreElements(),
+      ),
+    );
+  }
+
+  /** Ends all. */
+  close(): void {
+    this.#server.close();
+    this.#webSockets.close();
+  }
+
+  #admitted(asked: UpgradeRequest): Caller | Refusal {
+    const { origins, tokens } = this.#config;
+    const { isKnown, origin, authorization } = asked;
+    if (origin !== undefined && !origins.includes(origin))
+      return { status: 403, text: 'pages of this origin may open no tunnels here' };
+    if (!isKnown) return { status: 400, text: `offer the subprotocol ${subprotocol}` };
+    try {
+      const caller = tokens.verify(authorization);
+      return this.#noRoom(caller) ?? caller;
+    } catch (error) {
+      return { status: 401, text: messageOf(error) };
+    }
+  }
+
+  #noRoom({ caller }: Caller): Refusal | undefined {
+    const { maxTunnels, maxTunnelsPerToken } = this.#config;
+    if (this.#open.size >= maxTunnels) return { status: 503, text: 'there are too many tunnels' };
+    const own = [...this.#open].filter((open) => open.caller === caller).length;
+    return own >= maxTunnelsPerToken
+      ? { status: 429, text: 'there are too many tunnels of this token' }
+      : undefined;
+  }
+
+  #opened(
+    webSocket: WebSocket,
+    { caller, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
+  ): void {
+    const { calls, logger } = this.#config;
+    const wire = new WsWire(webSocket, socket);
+    const tunnel = { caller, wire };
+    const openedAtMs = performance.now();
+    this.#open.add(tunnel);
+    const fields = { ...(caller !== undefined && { token: caller }), ...(origin && { origin }) };
+    logger.info(fields, 'tunnel opened');
+    wire.carry(
+      this.#server.accept(wire, {
+        name: caller ?? '',
+        serve: (call, opening) => this.#methods.serve({ call, opening, calls, authorization }),
+      }),
+    );
+    webSocket.once('close', (code) => {
+      this.#open.delete(tunnel);
+      this.#closed.next();
+      const durationMs = Math.round(performance.now() - openedAtMs);
+      logger.info({ ...fields, code, durationMs }, 'tunnel closed');
+    });
+  }
+}

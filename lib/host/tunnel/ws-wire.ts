@@ -1,0 +1,101 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { TunnelConnection, Wire } from '../../wire/tunnel/connection.js';
+
+/** As much may be under way; then what is sent waits where the turns are taken. */
+const roomBytes = 65_536;
+/** So long a client may take to say that it has closed its end too: one that is not there never does. */
+const closeMs = 2000;
+
+/** Sent messages of one turn of the event loop go out in one write, unless there are many bytes of them. */
+export class WsWire implements Wire {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+  #connection: TunnelConnection | undefined;
+  #unsentBytes = 0;
+  #isCorked = false;
+
+  constructor(webSocket: WebSocket, socket: Duplex) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+  }
+
+  /** The client is behind. */
+  get isFull(): boolean {
+    return this.#unsentBytes >= roomBytes;
+  }
+
+  /** Tells the connection what comes. */
+  carry(connection: TunnelConnection): void {
+    this.#connection = connection;
+    const webSocket = this.#webSocket;
+    webSocket.on('message', (data, isBinary) => {
+      // What comes of one read are views of it, which nobody writes to any more.
+      if (isBinary && data instanceof Uint8Array) connection.received(data);
+      else this.#end(1003, 'binary messages only');
+    });
+    webSocket.on('ping', (data) => {
+      // One who asks and does not read would fill the memory with answers.
+      if (!this.isFull) webSocket.pong(data, false, this.#taken(data.length));
+    });
+    webSocket.on('error', () => {
+      // The client broke the protocol, and is told so; or the connection broke.
+      this.#hurry();
+    });
+    webSocket.once('close', () => {
+      connection.lost();
+    });
+  }
+
+  send(packet: Uint8Array): boolean {
+    this.#cork();
+    this.#webSocket.send(packet, this.#taken(packet.length));
+    if (this.isFull) this.#uncork();
+    return !this.isFull;
+  }
+
+  close(code: number, reason: string): void {
+    this.#end(code, reason);
+    this.#uncork();
+  }
+
+  #end(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+    this.#hurry();
+  }
+
+  #hurry(): void {
+    const webSocket = this.#webSocket;
+    const timer = setTimeout(() => {
+      webSocket.terminate();
+    }, closeMs);
+    webSocket.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  /** Counts what is under way until the connection has it. */
+  #taken(length: number): () => void {
+    this.#unsentBytes += length;
+    return () => {
+      const before = this.#unsentBytes;
+      this.#unsentBytes -= length;
+      if (before >= roomBytes && !this.isFull) this.#connection?.drained();
+    };
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+    setImmediate(() => {
+      this.#uncork();
+    });
+  }
+
+  #uncork(): void {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#socket.uncork();
+  }
+}
