@@ -41,6 +41,8 @@ export class SandboxRecord {
   #returncode: number | undefined;
   #startedAtMs: number | undefined;
   #endedAtMs: number | undefined;
+  /** Where its services are, from its backend. */
+  #reached: Pick<SandboxInfo, 'services'> = {};
 
   /** `asked` says what it shall be and, of one that a host before this one had, how it stood. */
   constructor(
@@ -107,8 +109,9 @@ export class SandboxRecord {
     this.#changed.next();
   }
 
-  /** It has got its place on the backend. */
-  placed(): void {
+  /** It has got its place on the backend, which tells this of it. */
+  placed({ services = [] }: SandboxInfo): void {
+    this.#reached = { services };
     this.#changed.next();
   }
 

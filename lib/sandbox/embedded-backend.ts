@@ -12,7 +12,6 @@ import {
   of,
   takeUntil,
 } from 'rxjs';
-import { UnsupportedError } from '../process/errors/errors.js';
 import { messageOf } from '../process/errors/message-of.js';
 import { newId } from '../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
@@ -30,6 +29,7 @@ import { leaveStdin } from './leave-stdin.js';
 import { lifetime } from './lifetime.js';
 import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
+import { refuseServices } from './refuse-services.js';
 import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 import { requireRunning, SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
@@ -61,7 +61,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   create(spec: SandboxSpec): Observable<SandboxInfo> {
     return defer(() => {
       if (this.snapshots instanceof NoSnapshots) this.snapshots.refuseVolumes(spec);
-      this.#refuseServices(spec);
+      refuseServices(this, spec);
       const id = spec.id ?? `sb-${newId().slice(0, 13)}`;
       this.#sandboxes.reserve(id);
       return this.#engine.open(id, spec).pipe(
@@ -182,11 +182,6 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       });
     if (spec.command !== undefined) this.#startMain(entry, spec.command);
     return entry.info;
-  }
-
-  #refuseServices({ services = [] }: SandboxSpec): void {
-    if (services.length > 0 && !this.capabilities.services)
-      throw new UnsupportedError('services', `ports of ${this.name} sandboxes cannot be reached`);
   }
 
   #startMain(entry: SandboxEntry<Box>, command: readonly string[]): void {

@@ -90,7 +90,7 @@ function optionsOf({ id = '', lifetimeMs = 0, limits = {}, command }: SandboxSpe
 /**
  * The spec that a request asks for, as a backend takes it. Its fields are still to be checked.
  *
- * @throws SandboxValidationError or UnsupportedError for volumes that cannot be had
+ * @throws SandboxValidationError or UnsupportedError for volumes and services that cannot be had
  */
 export function specOf(
   message: SandboxSpecMessage,

@@ -27,6 +27,12 @@ export function serviceMessagesOf({ services = [] }: SandboxSpec): Service[] {
   );
 }
 
+/** Who services can be reached by. A backend has one address for them, so these two are the same. */
+export const serviceVisibilities: readonly Visibility[] = [
+  Visibility.VISIBILITY_PUBLIC,
+  Visibility.VISIBILITY_PRIVATE,
+];
+
 /**
  * The services that a request asks to be reached from outside; without a visibility they are not.
  *
@@ -42,7 +48,7 @@ export function servicesOf({ services }: SandboxSpecMessage): Pick<SandboxSpec, 
 function portOf({ port, name, protocol, visibility, endpoint }: Service): ServicePort {
   const unsupported = [
     protocol > ServiceProtocol.SERVICE_PROTOCOL_TCP && 'a protocol other than TCP',
-    visibility === Visibility.VISIBILITY_CUSTOM && 'a visibility by rules',
+    !serviceVisibilities.includes(visibility) && 'a visibility by rules',
     endpoint?.kind === EndpointKind.ENDPOINT_KIND_TLS_PASSTHROUGH && 'TLS that is passed through',
     endpoint?.auth === EndpointAuth.ENDPOINT_AUTH_TOKEN && 'an endpoint that wants a token',
   ].filter((wish) => wish !== false);

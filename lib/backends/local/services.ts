@@ -18,9 +18,11 @@ export interface Exposure {
 
 /**
  * Carries connections into a sandbox's network: it is a process there, to which this program hands sockets that listen
- * outside. It ends when its input does. An end of one direction is passed on as that; a broken connection breaks the other.
+ * outside. Commands there have no privileges, so it opens the low ports to everybody where one of them is wanted. It ends when its
+ * input does. An end of one direction is passed on as that; a broken connection breaks the other.
  */
 const relayScript = `
+const { writeFileSync } = require('node:fs');
 const { connect } = require('node:net');
 const joined = (from, to) => {
   from.pipe(to);
@@ -34,7 +36,13 @@ process.on('message', (port, server) => {
     joined(visitor, service);
     joined(service, visitor);
   });
-  process.send(port);
+  let failure = '';
+  try {
+    if (port < 1024) writeFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', '0');
+  } catch (error) {
+    failure = 'nothing in it can listen on port ' + port + ' (' + error.message + '); choose one from 1024 on';
+  }
+  process.send(failure);
 });
 process.stdin.resume().on('end', () => process.exit()).on('error', () => process.exit());
 `;
@@ -119,7 +127,8 @@ async function handedOver(
   await once(server, 'listening');
   const taken = once(child, 'message');
   child.send(port, server);
-  await taken;
+  const [failure]: readonly unknown[] = await taken;
+  if (failure !== '') throw new Error(String(failure));
 }
 
 function portOf(server: Server): number {
