@@ -33,6 +33,7 @@ function limitedBackend(): SandboxBackend {
     },
     create: (spec: SandboxSpec) => {
       if (spec.volumes !== undefined) return refused('snapshots');
+      if (spec.services !== undefined) return refused('services');
       return spec.network === 'none' ? refused('isolation') : memory.create(spec);
     },
     get: (id) => memory.get(id),

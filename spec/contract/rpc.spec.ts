@@ -58,6 +58,7 @@ function overHosts(
 overHosts('rpc(grpc, host(memory))', {
   commands: memoryCommands,
   killsAtOnce: true,
+  lacks: ['services'],
   backend: () => memoryBackend({ programs: memoryPrograms }),
 });
 overHosts("rpc(grpc, host(local, isolation: 'none'))", {
