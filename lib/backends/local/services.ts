@@ -125,9 +125,9 @@ async function handedOver(
 ): Promise<void> {
   server.listen({ host: address, port: 0 });
   await once(server, 'listening');
-  const taken = once(child, 'message');
+  const taken: Promise<readonly unknown[]> = once(child, 'message');
   child.send(port, server);
-  const [failure]: readonly unknown[] = await taken;
+  const [failure] = await taken;
   if (failure !== '') throw new Error(String(failure));
 }
 
