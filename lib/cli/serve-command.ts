@@ -20,6 +20,8 @@ export interface ServeOptions {
   readonly origin?: readonly string[];
   readonly maxSandboxes?: number;
   readonly maxSandboxesPerToken?: number;
+  readonly maxSnapshots?: number;
+  readonly maxSnapshotsPerToken?: number;
   readonly maxRuns?: number;
   readonly maxRunsPerToken?: number;
   readonly maxStreams?: number;
@@ -111,6 +113,8 @@ function addLimitOptions(command: Command): Command {
   return command
     .option('--max-sandboxes <number>', 'live sandboxes (default: no limit)', wholeNumber)
     .option('--max-sandboxes-per-token <number>', 'the same, for each token', wholeNumber)
+    .option('--max-snapshots <number>', 'snapshots kept (default: no limit)', wholeNumber)
+    .option('--max-snapshots-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-runs <number>', 'runs at a time (default: no limit)', wholeNumber)
     .option('--max-runs-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-streams <number>', 'open streams (default: no limit)', wholeNumber)

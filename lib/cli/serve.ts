@@ -77,6 +77,8 @@ function hostOptions(options: ServeOptions): HostOptions {
 const limitNames = [
   'maxSandboxes',
   'maxSandboxesPerToken',
+  'maxSnapshots',
+  'maxSnapshotsPerToken',
   'maxRuns',
   'maxRunsPerToken',
   'maxStreams',

@@ -27,8 +27,8 @@ export class Creations<Request extends { readonly requestId: string }, T extends
     if (requestId === '') return make();
     const before = this.#byRequestId.get(keyOf(requestId, caller));
     if (before !== undefined) {
-      if (isSame(before.bytes, this.#codec.encode(request).finish())) return before.made;
-      throw badField('request_id', 'it was that of another request');
+      checkSame(before.bytes, this.#codec.encode(request).finish());
+      return before.made;
     }
     const made = make();
     this.remember(made);
@@ -53,6 +53,9 @@ function keyOf(requestId: string, caller: string | undefined): string {
   return `${caller ?? ''}/${requestId}`;
 }
 
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** Compares the encodings of two requests with one id. @throws SandboxValidationError where they differ */
+export function checkSame(before: Uint8Array, again: Uint8Array): void {
+  const isSame =
+    before.length === again.length && before.every((byte, index) => byte === again[index]);
+  if (!isSame) throw badField('request_id', 'it was that of another request');
 }

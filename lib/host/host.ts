@@ -83,7 +83,7 @@ export class Host {
     this.#calls = new Calls({ tokens: knownTokens, limits, held });
     this.#store = dataDirectory === undefined ? memoryStore() : levelStore(dataDirectory);
     this.#journal = new Journal(this.#store.sandboxes, this.#sandboxes);
-    this.#snapshots = new Snapshots(backend, this.#store.snapshots);
+    this.#snapshots = new Snapshots(backend, { table: this.#store.snapshots, limits });
     const kept = {
       ...{ sandboxes: this.#sandboxes, journal: this.#journal, snapshots: this.#snapshots },
     };
@@ -187,7 +187,7 @@ export class Host {
   /** Counts and tells what happens. */
   #observed(runs: RunMeter): Metrics {
     const metrics = new Metrics({
-      ...{ calls: this.#calls, sandboxes: this.#sandboxes, runs },
+      ...{ calls: this.#calls, sandboxes: this.#sandboxes, snapshots: this.#snapshots, runs },
       connections: () => this.#gateway.connections,
       tunnels: () => this.#gateway.tunnels,
     });

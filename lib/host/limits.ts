@@ -9,6 +9,10 @@ export interface HostLimits {
   readonly maxSandboxes?: number;
   /** The same, of those that callers with one token made. */
   readonly maxSandboxesPerToken?: number;
+  /** Snapshots that are kept or being taken. Default: as many as are asked for. */
+  readonly maxSnapshots?: number;
+  /** The same, of those that callers with one token took. */
+  readonly maxSnapshotsPerToken?: number;
   /** Runs at a time, main commands aside: of `Exec`, `StreamExec` and `StartProcess`. Default: as many as are asked for. */
   readonly maxRuns?: number;
   /** The same, of callers with one token. */
@@ -48,6 +52,8 @@ export const usualLimits: Required<
 const counts = [
   'maxSandboxes',
   'maxSandboxesPerToken',
+  'maxSnapshots',
+  'maxSnapshotsPerToken',
   'maxRuns',
   'maxRunsPerToken',
   'maxStreams',

@@ -125,7 +125,7 @@ function templateMethods(service: TemplateService): readonly ServedMethod[] {
     unary(
       definition,
       methods.createSandboxTemplate,
-      byAdmin((request) => service.create(request)),
+      byAdmin((request, context) => service.create(request, context)),
     ),
     unary(definition, methods.getSandboxTemplate, (request, context) =>
       service.get(seenBy(context, request)),
@@ -148,11 +148,13 @@ function templateMethods(service: TemplateService): readonly ServedMethod[] {
 
 /** A call that only admins may make. */
 function byAdmin<Request, Response>(
-  answer: (request: Request) => Observable<Response>,
+  answer: (request: Request, context: CallContext) => Observable<Response>,
 ): (request: Request, context: CallContext) => Observable<Response> {
   const text = 'this call needs a token of an admin';
-  return (request, { isAdmin }) =>
-    isAdmin ? answer(request) : throwError(() => new SandboxError('ERR_PERMISSION', text));
+  return (request, context) =>
+    context.isAdmin
+      ? answer(request, context)
+      : throwError(() => new SandboxError('ERR_PERMISSION', text));
 }
 
 /** To all but admins, what was deleted is not there. */

@@ -7,17 +7,20 @@ import {
   type CreateSandboxFromTemplateRequest,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import {
+  CreateSandboxTemplateRequest,
   SandboxTemplate,
-  type CreateSandboxTemplateRequest,
   type DeleteSandboxTemplateRequest,
   type GetSandboxTemplateRequest,
   type ListSandboxTemplatesRequest,
   type ListSandboxTemplatesResponse,
   type UpdateSandboxTemplateRequest,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
+import type { StoredTemplate } from '../wire/generated/sandboxrx/store/v1/store.js';
 import { GrpcCode } from '../wire/grpc-code.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
 import { badField, checkId } from './bad-field.js';
+import type { CallContext } from './call.js';
+import { checkSame } from './creations.js';
 import { fitted, pageOf } from './pages.js';
 import { overlaid, specOfTemplate } from './template-overlay.js';
 import type { Table } from './store/table.js';
@@ -27,33 +30,43 @@ const maxSpecBytes = 33_554_432;
 
 /** SandboxTemplateService: specs to make sandboxes from. */
 export class TemplateService {
-  readonly #table: Table<SandboxTemplate>;
+  readonly #table: Table<StoredTemplate>;
   #lastChange: Promise<unknown> = Promise.resolve();
 
-  constructor(table: Table<SandboxTemplate>) {
+  constructor(table: Table<StoredTemplate>) {
     this.#table = table;
   }
 
-  create({ sandboxTemplate }: CreateSandboxTemplateRequest): Observable<SandboxTemplate> {
+  /** The same request, made again under one id, gives what it made. */
+  create(
+    request: CreateSandboxTemplateRequest,
+    { caller: owner = '' }: Pick<CallContext, 'caller'>,
+  ): Observable<SandboxTemplate> {
     return this.#changed(async () => {
-      const { displayName, spec } = checked(sandboxTemplate);
+      const before = await this.#madeBy(request, owner);
+      if (before !== undefined) return before;
+      const { displayName, spec } = checked(request.sandboxTemplate);
       await this.#assertFree(displayName, '');
       const now = toTimestamp(Date.now());
-      return SandboxTemplate.fromPartial({
+      const template = SandboxTemplate.fromPartial({
         ...{ sandboxTemplateId: newId(), displayName, revision: 1n, createTime: now },
         ...{ updateTime: now, ...(spec && { spec }) },
       });
+      return { template, owner, request: request.requestId === '' ? undefined : request };
     });
   }
 
   get({ sandboxTemplateId, showDeleted }: GetSandboxTemplateRequest): Observable<SandboxTemplate> {
-    return defer(() => from(this.#find(sandboxTemplateId, showDeleted)));
+    return defer(() => from(this.#find(sandboxTemplateId, showDeleted))).pipe(
+      map(({ template }) => template),
+    );
   }
 
   list(request: ListSandboxTemplatesRequest): Observable<ListSandboxTemplatesResponse> {
-    return defer(() => from(this.#table.all())).pipe(
+    return defer(() => from(this.#all())).pipe(
       map((all) => {
-        const sorted = all.toSorted((a, b) => createdAt(a) - createdAt(b));
+        const templates = all.map(({ template }) => template);
+        const sorted = templates.toSorted((a, b) => createdAt(a) - createdAt(b));
         // Deleted ones are kept, so that nobody's number changes.
         const numbers = new Map(sorted.map((one, index) => [one, index + 1]));
         const wanted = sorted.filter(({ deleted }) => request.showDeleted || !deleted);
@@ -70,23 +83,23 @@ export class TemplateService {
   /** Without a mask, or with `*`, everything that can be changed is replaced. */
   update(request: UpdateSandboxTemplateRequest): Observable<SandboxTemplate> {
     return this.#changed(async () => {
-      const before = await this.#find(request.sandboxTemplateId, false);
+      const stored = await this.#find(request.sandboxTemplateId, false);
+      const before = stored.template;
       const paths = request.updateMask ?? ['*'];
       const { displayName, spec } = masked(before, { paths, change: request.sandboxTemplate });
       await this.#assertFree(displayName, before.sandboxTemplateId);
-      return {
-        ...before,
-        ...{ displayName, spec, revision: before.revision + 1n },
-        updateTime: toTimestamp(Date.now()),
-      };
+      const updateTime = toTimestamp(Date.now());
+      const revision = before.revision + 1n;
+      return { ...stored, template: { ...before, displayName, spec, revision, updateTime } };
     });
   }
 
   /** A deleted template is kept, and is no longer found by those who do not ask for such. */
   delete({ sandboxTemplateId }: DeleteSandboxTemplateRequest): Observable<object> {
     return this.#changed(async () => {
-      const before = await this.#find(sandboxTemplateId, false);
-      return { ...before, deleted: true, deleteTime: toTimestamp(Date.now()) };
+      const { template, ...stored } = await this.#find(sandboxTemplateId, false);
+      const deleteTime = toTimestamp(Date.now());
+      return { ...stored, template: { ...template, deleted: true, deleteTime } };
     }).pipe(map(() => ({})));
   }
 
@@ -97,7 +110,7 @@ export class TemplateService {
     requestId,
   }: CreateSandboxFromTemplateRequest): Observable<CreateSandboxRequest> {
     return defer(() => from(this.#find(templateId, false))).pipe(
-      map(({ sandboxTemplateId, revision, spec }) =>
+      map(({ template: { sandboxTemplateId, revision, spec } }) =>
         CreateSandboxRequest.fromPartial({
           requestId,
           sandbox: {
@@ -111,11 +124,11 @@ export class TemplateService {
   }
 
   /** One change after another: what one looks at, such as which names are taken, no other changes meanwhile. */
-  #changed(change: () => Promise<SandboxTemplate>): Observable<SandboxTemplate> {
+  #changed(change: () => Promise<Known>): Observable<SandboxTemplate> {
     const changing = async (): Promise<SandboxTemplate> => {
-      const template = await change();
-      await this.#table.put(template.sandboxTemplateId, template);
-      return template;
+      const known = await change();
+      await this.#table.put(known.template.sandboxTemplateId, known);
+      return known.template;
     };
     return defer(() => {
       const changed = this.#lastChange.then(changing, changing);
@@ -124,10 +137,32 @@ export class TemplateService {
     });
   }
 
+  async #all(): Promise<readonly Known[]> {
+    const all = await this.#table.all();
+    return all.map(({ template = SandboxTemplate.create(), ...stored }) => ({
+      ...stored,
+      template,
+    }));
+  }
+
+  /** What a request with this id made for this caller. @throws SandboxValidationError where that was another request */
+  async #madeBy(request: CreateSandboxTemplateRequest, owner: string): Promise<Known | undefined> {
+    const { requestId } = request;
+    checkId('request_id', requestId);
+    if (requestId === '') return undefined;
+    const codec = CreateSandboxTemplateRequest;
+    for (const known of await this.#all()) {
+      if (known.owner !== owner || known.request?.requestId !== requestId) continue;
+      checkSame(codec.encode(known.request).finish(), codec.encode(request).finish());
+      return known;
+    }
+    return undefined;
+  }
+
   /** By its id or by its name. */
-  async #find(wanted: string, showDeleted: boolean): Promise<SandboxTemplate> {
-    const found = (await this.#table.all()).find(
-      ({ sandboxTemplateId, displayName, deleted }) =>
+  async #find(wanted: string, showDeleted: boolean): Promise<Known> {
+    const found = (await this.#all()).find(
+      ({ template: { sandboxTemplateId, displayName, deleted } }) =>
         (showDeleted || !deleted) && (sandboxTemplateId === wanted || displayName === wanted),
     );
     if (found !== undefined) return found;
@@ -137,8 +172,8 @@ export class TemplateService {
   }
 
   async #assertFree(displayName: string, exceptId: string): Promise<void> {
-    const taken = (await this.#table.all()).some(
-      (one) =>
+    const taken = (await this.#all()).some(
+      ({ template: one }) =>
         !one.deleted &&
         one.sandboxTemplateId !== exceptId &&
         // Either finds it.
@@ -149,6 +184,9 @@ export class TemplateService {
     throw badField('sandbox_template.display_name', text);
   }
 }
+
+/** What is written down of a template. */
+type Known = StoredTemplate & { readonly template: SandboxTemplate };
 
 function checked(template: SandboxTemplate | undefined): SandboxTemplate {
   if (template === undefined || template.displayName === '') {

@@ -74,6 +74,23 @@ describe('limits', () => {
     await grace.create();
   });
 
+  it('refuses a snapshot more', async () => {
+    const { ada, grace } = await callers({ maxSnapshots: 3, maxSnapshotsPerToken: 2 });
+    const volumes = ['one', 'two'].map((name) => ({ name, mountPath: `/${name}` }));
+    const sandbox = await ada.create({ volumes });
+    const first = await sandbox.snapshot({ volume: 'one' });
+    await sandbox.snapshot({ volume: 'two' });
+    await expect(sandbox.snapshot({ volume: 'one' })).rejects.toMatchObject({
+      ...refused,
+      message: 'there are 2 snapshots of this token, and it may have no more',
+    });
+    const hers = await grace.create({ volumes });
+    await hers.snapshot({ volume: 'one' });
+    await expect(hers.snapshot({ volume: 'one' })).rejects.toMatchObject(refused);
+    await ada.snapshots.delete(first.id);
+    await sandbox.snapshot({ volume: 'one' });
+  });
+
   it('refuses a run more, until one is over', async () => {
     const { ada, grace } = await callers({ maxRuns: 3, maxRunsPerToken: 2 });
     const sandbox = await ada.create();

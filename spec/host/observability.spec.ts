@@ -57,6 +57,21 @@ describe('metrics', () => {
     });
   });
 
+  it('count snapshots and what they hold', async () => {
+    const { client, until } = await measured();
+    const sandbox = await client.create({ volumes: [{ name: 'data', mountPath: '/data' }] });
+    await sandbox.files.write('/data/a', '12345');
+    const { id } = await sandbox.snapshot();
+    await until({
+      'sandboxrx_snapshots{state="creating"}': 0,
+      'sandboxrx_snapshots{state="ready"}': 1,
+      'sandboxrx_snapshots{state="failed"}': 0,
+      sandboxrx_snapshot_bytes: 5,
+    });
+    await client.snapshots.delete(id);
+    await until({ 'sandboxrx_snapshots{state="ready"}': 0, sandboxrx_snapshot_bytes: 0 });
+  });
+
   it('tell of a run whose reader is behind', async () => {
     const { client, until } = await measured();
     const sandbox = await client.create();

@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { credentials } from '@grpc/grpc-js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { firstValueFrom } from 'rxjs';
 import type { SandboxError } from 'sandbox-rx';
 import { GrpcTransport } from '../../lib/backends/rpc/grpc/grpc-transport.js';
@@ -35,18 +38,22 @@ describe('templates', () => {
   let transport: GrpcTransport;
 
   beforeEach(async () => {
-    const { url } = await harness.listening();
-    transport = new GrpcTransport({
-      ...{ address: new URL(url).host, credentials: credentials.createInsecure() },
-      ...{ metadata: () => ({}), windowBytes: 65_535 },
-      ...{ connectTimeoutMs: 20_000, keepaliveMs: 60_000, keepaliveTimeoutMs: 60_000 },
-    });
-    harness.closing(() => {
-      transport.close();
-    });
+    transport = connected((await harness.listening()).url);
   });
 
   afterEach(() => harness.close());
+
+  const connected = (url: string, metadata: Record<string, string> = {}): GrpcTransport => {
+    const made = new GrpcTransport({
+      ...{ address: new URL(url).host, credentials: credentials.createInsecure() },
+      ...{ metadata: () => metadata, windowBytes: 65_535 },
+      ...{ connectTimeoutMs: 20_000, keepaliveMs: 60_000, keepaliveTimeoutMs: 60_000 },
+    });
+    harness.closing(() => {
+      made.close();
+    });
+    return made;
+  };
 
   const call = async <Request, Response>(
     method: ReturnType<typeof rpcMethod<Request, Response>>,
@@ -98,6 +105,38 @@ describe('templates', () => {
     expect(await failureOf(make('', {}))).toMatchObject({ code: 'ERR_VALIDATION' });
     const both = await Promise.allSettled([make('two', {}), make('two', {})]);
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('are made once by a request that is made again, after a restart too', async () => {
+    const dataDirectory = mkdtempSync(join(tmpdir(), 'sandbox-rx-host-'));
+    harness.closing(() => {
+      rmSync(dataDirectory, { recursive: true });
+    });
+    const made = (displayName: string) => ({ requestId: 'once', sandboxTemplate: { displayName } });
+    const create = async (url: string, displayName: string, name: string) => {
+      const request = CreateSandboxTemplateRequest.fromPartial(made(displayName));
+      const caller = connected(url, { authorization: `Bearer token-of-${name}` });
+      return (await firstValueFrom(caller.call(of(methods.createSandboxTemplate), request)))
+        .message;
+    };
+    const tokens = ['ada', 'grace'].map((name) => ({
+      name,
+      token: `token-of-${name}`,
+      admin: true,
+    }));
+    const first = await harness.listening({ dataDirectory, tokens });
+    const one = await create(first.url, 'one', 'ada');
+    expect(await create(first.url, 'one', 'ada')).toEqual(one);
+    expect(await failureOf(create(first.url, 'two', 'ada'))).toMatchObject({
+      ...{ code: 'ERR_VALIDATION' },
+      remote: { violations: [{ field: 'request_id' }] },
+    });
+    const hers = await create(first.url, 'hers', 'grace');
+    expect(hers.sandboxTemplateId).not.toBe(one.sandboxTemplateId);
+    await first.host.close();
+
+    const second = await harness.listening({ dataDirectory, tokens });
+    expect(await create(second.url, 'one', 'ada')).toEqual(one);
   });
 
   it('that go between two pages shift no other', async () => {

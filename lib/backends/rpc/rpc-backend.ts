@@ -103,10 +103,10 @@ export class RpcBackend implements SandboxBackend {
       timeoutMs: config.requestTimeoutMs,
       exec$: (request) => this.exec(request),
     });
-    const { requestTimeoutMs: timeoutMs, image } = config;
+    const { requestTimeoutMs: timeoutMs, retryBudgetMs, image } = config;
     this.runners = new RpcRunners(transport, timeoutMs);
     this.templates = new RpcTemplates(transport, {
-      ...{ timeoutMs, image },
+      ...{ timeoutMs, retryBudgetMs, image },
       make: (request) =>
         this.#made(() =>
           this.#calls.creating(createSandboxFromTemplate, request(), { metadata: settled }),

@@ -19,6 +19,7 @@ import {
   updateSandboxTemplate,
 } from './methods.js';
 import { allPages } from './all-pages.js';
+import { withRetryBudget } from './polling.js';
 
 /** What runs in the sandboxes of a template. */
 export interface TemplateContainer extends Pick<SandboxSpec, 'command' | 'env' | 'cwd'> {
@@ -104,6 +105,7 @@ export interface Templates {
 /** What templates need of their backend. */
 export interface TemplatesConfig {
   readonly timeoutMs: number;
+  readonly retryBudgetMs: number;
   /** The image of containers that name none. */
   readonly image: string;
   /** Makes a sandbox by this call, with a request for each subscription. */
@@ -124,15 +126,11 @@ export class RpcTemplates implements Templates {
     checkName(name);
     checkTemplateSpec(spec);
     const sandboxTemplate = this.#message({ name, spec });
-    return defer(() =>
-      this.#told(
-        this.#transport.call(
-          createSandboxTemplate,
-          { sandboxTemplate, requestId: newId() },
-          this.#options,
-        ),
-      ),
-    );
+    return defer(() => {
+      const request = { sandboxTemplate, requestId: newId() };
+      const create$ = this.#transport.call(createSandboxTemplate, request, this.#options);
+      return this.#told(withRetryBudget(create$, this.#config.retryBudgetMs));
+    });
   }
 
   get(sandboxTemplateId: string, view: TemplateView = {}): Observable<TemplateInfo> {

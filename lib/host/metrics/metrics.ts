@@ -1,7 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { SnapshotState } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { codeName } from '../calls/call-log.js';
 import type { Calls, EndedCall } from '../calls/calls.js';
 import type { Sandboxes } from '../sandboxes.js';
+import type { SnapshotRecord } from '../snapshots/snapshot-record.js';
+import type { Snapshots } from '../snapshots/snapshots.js';
 import type { Tunnels } from '../tunnel/tunnels.js';
 import type { RunMeter } from './run-meter.js';
 
@@ -9,6 +12,7 @@ import type { RunMeter } from './run-meter.js';
 export interface Measured {
   readonly calls: Calls;
   readonly sandboxes: Sandboxes;
+  readonly snapshots: Pick<Snapshots, 'all'>;
   readonly runs: RunMeter;
   /** How many connections there are. */
   readonly connections: () => number;
@@ -20,6 +24,13 @@ const buckets = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, 3600];
 
 /** How sandboxes stand, in the order in which they pass through it. */
 const phases = ['creating', 'running', 'terminating', 'over'] as const;
+
+/** How snapshots stand. */
+const snapshotStates = {
+  creating: SnapshotState.SNAPSHOT_STATE_CREATING,
+  ready: SnapshotState.SNAPSHOT_STATE_READY,
+  failed: SnapshotState.SNAPSHOT_STATE_FAILED,
+};
 
 /** The metrics of one host, in a registry of their own. What can be read off is read when somebody asks. */
 export class Metrics {
@@ -46,6 +57,7 @@ export class Metrics {
       help: 'Sandboxes that were asked for and begun.',
     });
     this.#addSandboxes(measured);
+    this.#addSnapshots(measured);
     this.#addRuns(measured);
     this.#addStreams(measured);
     this.#addTunnels(measured);
@@ -79,6 +91,23 @@ export class Metrics {
           phase,
           sandboxes.all.filter(({ record }) => record.phase === phase).length,
         ]),
+    });
+  }
+
+  #addSnapshots({ snapshots }: Measured): void {
+    const records = (): readonly SnapshotRecord[] => snapshots.all.map(({ record }) => record);
+    this.#add('snapshots', 'Snapshots that can be asked for, by how they stand.', {
+      label: 'state',
+      read: () =>
+        Object.entries(snapshotStates).map(([name, state]) => [
+          name,
+          records().filter(({ message }) => message.state === state).length,
+        ]),
+    });
+    this.#add('snapshot_bytes', 'What is in the snapshots that are kept, in bytes.', {
+      read: () => [
+        ['', records().reduce((bytes, { message }) => bytes + Number(message.sizeBytes), 0)],
+      ],
     });
   }
 

@@ -3,14 +3,6 @@ import { chosenVolume } from '../../sandbox/volumes.js';
 import { volumesOf } from '../../wire/volumes.js';
 import type { SandboxRecord } from '../sandbox-record.js';
 
-const maxRequestIdBytes = 128;
-
-/** @throws SandboxValidationError */
-export function checkRequestId(requestId: string): void {
-  if (new TextEncoder().encode(requestId).length <= maxRequestIdBytes) return;
-  throw new SandboxValidationError(`request_id: give at most ${maxRequestIdBytes} bytes`);
-}
-
 /** The volume of which a snapshot is asked for; empty: the only one. @throws SandboxValidationError */
 export function volumeNameOf({ spec }: SandboxRecord, wanted: string): string {
   const { volumes = [] } = volumesOf(spec);

@@ -17,7 +17,7 @@ import type { HostSandbox } from '../host-sandbox.js';
 import type { Sandboxes } from '../sandboxes.js';
 import type { Journal } from '../store/journal.js';
 import { within } from '../within.js';
-import { checkRequestId, checkVolumeNames } from './check-snapshot.js';
+import { checkVolumeNames } from './check-snapshot.js';
 import type { HostSnapshot } from './host-snapshot.js';
 import type { Snapshots } from './snapshots.js';
 
@@ -79,12 +79,12 @@ export class Endings {
     { owner, graceMs }: Pick<Ending, 'owner'> & { readonly graceMs: number },
   ): Ending {
     this.#snapshots.assertSupported();
-    checkRequestId(request.requestId);
     return this.#creations.once(request, owner, () => {
       const sandbox = this.#sandboxes.get(request.sandboxId);
       const { record, forgotten } = sandbox;
       record.assertRunning();
       checkVolumeNames(record, request.snapshotVolumes);
+      this.#snapshots.assertRoom(owner, request.snapshotVolumes.length);
       const trigger = SnapshotTrigger.SNAPSHOT_TRIGGER_ON_DELETE;
       const snapshots = request.snapshotVolumes.map((volume) =>
         this.#snapshots.add({ sandbox, volume, trigger, owner }),

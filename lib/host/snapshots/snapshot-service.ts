@@ -16,7 +16,7 @@ import type { CallContext } from '../call.js';
 import { Creations } from '../creations.js';
 import { pageOf } from '../pages.js';
 import type { Sandboxes } from '../sandboxes.js';
-import { checkRequestId, volumeNameOf } from './check-snapshot.js';
+import { volumeNameOf } from './check-snapshot.js';
 import type { HostSnapshot } from './host-snapshot.js';
 import type { Snapshots } from './snapshots.js';
 
@@ -44,7 +44,6 @@ export class SnapshotService {
     { caller }: CallContext,
   ): Observable<FileSystemSnapshot> {
     return this.#supported(() => {
-      checkRequestId(request.requestId);
       const snapshot = this.#creations.once(request, caller, () => this.#begun(request, caller));
       const { id, message } = snapshot.record;
       return concat(from(this.#snapshots.written(id)).pipe(ignoreElements()), of(message));
@@ -98,6 +97,7 @@ export class SnapshotService {
     const sandbox = this.#sandboxes.get(request.sandboxId);
     sandbox.record.assertRunning();
     const volume = volumeNameOf(sandbox.record, request.scratchVolumeName);
+    this.#snapshots.assertRoom(owner);
     const trigger = SnapshotTrigger.SNAPSHOT_TRIGGER_MANUAL;
     const snapshot = this.#snapshots.add({ sandbox, volume, trigger, request, owner });
     this.#snapshots.take(snapshot).subscribe({ error: ignore });

@@ -29,6 +29,7 @@ import { GrpcCode } from '../../wire/grpc-code.js';
 import { Reason } from '../../wire/reasons.js';
 import { toTimestamp } from '../../wire/timestamp.js';
 import type { HostSandbox } from '../host-sandbox.js';
+import { checkRoom, type Count, type HostLimits } from '../limits.js';
 import type { Table } from '../store/table.js';
 import { Writer } from '../store/writer.js';
 import type { HostSnapshot } from './host-snapshot.js';
@@ -44,15 +45,23 @@ export interface NewSnapshot {
   readonly request?: CreateFileSystemSnapshotRequest;
 }
 
+/** How snapshots are kept. */
+export interface SnapshotsConfig {
+  readonly table: Table<StoredSnapshot>;
+  readonly limits: Pick<HostLimits, 'maxSnapshots' | 'maxSnapshotsPerToken'>;
+}
+
 /** The snapshots of a host. They belong to no call, and outlive the sandboxes that they are of. */
 export class Snapshots {
   readonly #backend: SandboxBackend;
+  readonly #limits: SnapshotsConfig['limits'];
   readonly #writer: Writer<StoredSnapshot>;
   readonly #byId: Map<string, HostSnapshot> = new Map();
   #count = 0;
 
-  constructor(backend: SandboxBackend, table: Table<StoredSnapshot>) {
+  constructor(backend: SandboxBackend, { table, limits }: SnapshotsConfig) {
     this.#backend = backend;
+    this.#limits = limits;
     this.#writer = new Writer(table);
   }
 
@@ -77,6 +86,17 @@ export class Snapshots {
     const snapshot = this.#byId.get(id);
     if (snapshot === undefined) throw noSnapshot(id);
     return snapshot;
+  }
+
+  /** @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where `more` would be more than there may be */
+  assertRoom(owner: string | undefined, more = 1): void {
+    const { maxSnapshots: max, maxSnapshotsPerToken: maxPerToken } = this.#limits;
+    const isKept = ({ record }: HostSnapshot): boolean =>
+      record.message.state !== SnapshotState.SNAPSHOT_STATE_FAILED;
+    const kept = this.all.filter(isKept);
+    const count: Count = (whose) =>
+      kept.filter((snapshot) => whose === 'all' || snapshot.owner === owner).length + more - 1;
+    checkRoom('snapshots', count, { max, maxPerToken });
   }
 
   /** Makes the record of a snapshot that is still to be taken. */

@@ -1,15 +1,18 @@
 import type { Codec } from '../../wire/codec.js';
 import { ClassicLevel } from 'classic-level';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
-import { SandboxTemplate } from '../../wire/generated/coreweave/sandbox/v1/sandbox_template.js';
-import { StoredSandbox, StoredSnapshot } from '../../wire/generated/sandboxrx/store/v1/store.js';
+import {
+  StoredSandbox,
+  StoredSnapshot,
+  StoredTemplate,
+} from '../../wire/generated/sandboxrx/store/v1/store.js';
 import { MemoryTable, type Table } from './table.js';
 
 /** What a host remembers. */
 export interface Store {
   readonly sandboxes: Table<StoredSandbox>;
   readonly snapshots: Table<StoredSnapshot>;
-  readonly templates: Table<SandboxTemplate>;
+  readonly templates: Table<StoredTemplate>;
   /** @throws SandboxError (rejection) with code `ERR_BACKEND_UNAVAILABLE`, where it cannot be opened. */
   open(): Promise<void>;
   close(): Promise<void>;
@@ -34,7 +37,7 @@ export function levelStore(directory: string): Store {
   return {
     sandboxes: new LevelTable(database, { prefix: 'sandbox/', codec: StoredSandbox }),
     snapshots: new LevelTable(database, { prefix: 'snapshot/', codec: StoredSnapshot }),
-    templates: new LevelTable(database, { prefix: 'template/', codec: SandboxTemplate }),
+    templates: new LevelTable(database, { prefix: 'template/', codec: StoredTemplate }),
     open: async () => {
       try {
         await database.open();

@@ -13,6 +13,7 @@ import {
   FileSystemSnapshot,
   Sandbox,
 } from "../../../coreweave/sandbox/v1/sandbox.js";
+import { CreateSandboxTemplateRequest, SandboxTemplate } from "../../../coreweave/sandbox/v1/sandbox_template.js";
 
 export const protobufPackage = "sandboxrx.store.v1";
 
@@ -65,6 +66,17 @@ export interface StoredSnapshot {
   backendSandboxId: string;
   /** The request that made it, where it had a request_id. */
   request: CreateFileSystemSnapshotRequest | undefined;
+}
+
+/** A template, as it was last changed. */
+export interface StoredTemplate {
+  template:
+    | SandboxTemplate
+    | undefined;
+  /** The name of the token with which it was made; empty where the host wants none. */
+  owner: string;
+  /** The request that made it, where it had a request_id. */
+  request: CreateSandboxTemplateRequest | undefined;
 }
 
 function createBaseStoredSandbox(): StoredSandbox {
@@ -389,6 +401,89 @@ export const StoredSnapshot: MessageFns<StoredSnapshot> = {
     message.backendSandboxId = object.backendSandboxId ?? "";
     message.request = (object.request !== undefined && object.request !== null)
       ? CreateFileSystemSnapshotRequest.fromPartial(object.request)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStoredTemplate(): StoredTemplate {
+  return { template: undefined, owner: "", request: undefined };
+}
+
+export const StoredTemplate: MessageFns<StoredTemplate> = {
+  encode(message: StoredTemplate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.template !== undefined) {
+      SandboxTemplate.encode(message.template, writer.uint32(10).fork()).join();
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    if (message.request !== undefined) {
+      CreateSandboxTemplateRequest.encode(message.request, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredTemplate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredTemplate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.template = SandboxTemplate.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.request = CreateSandboxTemplateRequest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StoredTemplate>): StoredTemplate {
+    return StoredTemplate.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoredTemplate>): StoredTemplate {
+    const message = createBaseStoredTemplate();
+    message.template = (object.template !== undefined && object.template !== null)
+      ? SandboxTemplate.fromPartial(object.template)
+      : undefined;
+    message.owner = object.owner ?? "";
+    message.request = (object.request !== undefined && object.request !== null)
+      ? CreateSandboxTemplateRequest.fromPartial(object.request)
       : undefined;
     return message;
   },
