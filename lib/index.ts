@@ -18,6 +18,7 @@ export type {
   TemplateSpec,
   TemplateView,
 } from './backends/rpc/templates.js';
+export type { ScopedToken, TokenScope, Tokens } from './backends/rpc/tokens.js';
 export type { ConnectionState, ConnectionStatus } from './backends/rpc/tunnel/connection-status.js';
 export type { WebSocketBackend } from './backends/rpc/tunnel/tunnel-backend.js';
 export {
@@ -94,6 +95,8 @@ export type {
   SandboxSpec,
   SandboxStatus,
   ScratchVolume,
+  ServiceAddress,
+  ServicePort,
 } from './sandbox/sandbox-spec.js';
 export { Sandbox, type AttachOptions, type ShellOptions } from './sandbox/sandbox.js';
 export { Snapshots } from './sandbox/snapshots.js';

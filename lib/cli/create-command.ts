@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
-import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
+import type { SandboxSpec, ServicePort } from '../sandbox/sandbox-spec.js';
 import { statusOfAnswer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { answerStatusHelp, ownFailure } from './exit-status.js';
 import { duration } from './option-values.js';
 import { envOption, networkOption, tagOption } from './options.js';
 import { printJson, write } from './output.js';
+import { publishOption } from './publish-option.js';
 import { endWith } from './signals.js';
 import { unlessStopped } from './unless-stopped.js';
 import { addVolumeOptions, volumesOf, type VolumeOptions } from './volume-options.js';
@@ -15,6 +16,7 @@ interface CreateOptions extends VolumeOptions, Pick<SandboxSpec, 'id' | 'cwd' | 
   readonly env: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly lifetime?: number;
+  readonly publish: readonly ServicePort[];
   readonly json?: boolean;
 }
 
@@ -36,10 +38,14 @@ export function addCreateCommand(program: Command): void {
       duration,
     )
     .addOption(networkOption())
+    .addOption(publishOption())
     .option('--json', 'print a JSON object with all that is known of it')
     .argument('[command...]', 'its main command, with which it ends (default: none)')
     .passThroughOptions()
-    .addHelpText('after', '\nExample: sandbox-rx create --tag demo --lifetime 1h')
+    .addHelpText(
+      'after',
+      '\nExample: sandbox-rx create --tag demo --lifetime 1h --publish 8080:web',
+    )
     .addHelpText('after', answerStatusHelp)
     .action((words: string[], options: CreateOptions, command: Command) =>
       endWith((stop) =>
@@ -59,7 +65,7 @@ export function addCreateCommand(program: Command): void {
 }
 
 function specOf(command: readonly string[], options: CreateOptions): SandboxSpec {
-  const { id, tag: tags, env, cwd, lifetime, network } = options;
+  const { id, tag: tags, env, cwd, lifetime, network, publish: services } = options;
   const volumes = volumesOf(options);
   return {
     ...{ tags, env },
@@ -69,5 +75,6 @@ function specOf(command: readonly string[], options: CreateOptions): SandboxSpec
     ...(cwd !== undefined && { cwd }),
     ...(lifetime !== undefined && { lifetimeMs: lifetime }),
     ...(network !== undefined && { network }),
+    ...(services.length > 0 && { services }),
   };
 }

@@ -21,7 +21,7 @@ export function addGetCommand(program: Command): void {
           await printJson(info);
           return 0;
         }
-        const { status, tags, returncode, reason } = info;
+        const { status, tags, returncode, reason, services = [] } = info;
         await printTable({
           header: ['FIELD', 'VALUE'],
           rows: [
@@ -31,6 +31,10 @@ export function addGetCommand(program: Command): void {
             ['tags', tags.join(',')],
             ...(returncode === undefined ? [] : [['returncode', String(returncode)]]),
             ...(reason === undefined ? [] : [['reason', reason]]),
+            ...services.map(({ port, name, url }) => [
+              name === undefined ? `port ${port}` : `port ${port} (${name})`,
+              url,
+            ]),
           ],
         });
         return 0;

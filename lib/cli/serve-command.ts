@@ -19,6 +19,7 @@ export interface ServeOptions {
   readonly metricsAddress?: string;
   readonly metricsPort?: number;
   readonly serveMetrics?: boolean;
+  readonly serviceAddress?: string;
   readonly origin?: readonly string[];
   readonly maxSandboxes?: number;
   readonly maxSandboxesPerToken?: number;
@@ -85,6 +86,10 @@ export function addServeCommand(program: Command): void {
     .option('--metrics-address <address>', 'address of the metrics (default: 127.0.0.1)')
     .option('--metrics-port <number>', 'serve /metrics and /healthz over HTTP here', wholeNumber)
     .option('--serve-metrics', 'serve /metrics at --port too, to callers with a token')
+    .option(
+      '--service-address <address>',
+      'address at which published ports of sandboxes are reached, by whoever reaches it (default: 127.0.0.1)',
+    )
     .option(
       '--data <dir>',
       'write sandboxes, snapshots and templates down here, to know them again after a restart; without it there are no volumes and snapshots (default: nowhere)',

@@ -14,10 +14,11 @@ import { version } from './version.js';
 export async function serve(options: ServeOptions): Promise<never> {
   const logger = pino({ name: 'sandbox-rx', level: options.logLevel }, pino.destination(2));
   try {
-    const { isolation, data } = options;
+    const { isolation, data, serviceAddress } = options;
     const backend = localBackend({
       isolation,
       ...(data !== undefined && { snapshotDirectory: join(data, 'snapshots') }),
+      ...(serviceAddress !== undefined && { serviceAddress }),
     });
     const host = new Host(backend, { ...hostOptions(options), logger });
     const ended = untilSignalled(host, options.grace);

@@ -1,5 +1,6 @@
 import { defer, of, type Observable } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
+import type { SandboxBackend } from '../sandbox/backend.js';
 import {
   AvailableRunner,
   RunnerResourceSummary,
@@ -11,6 +12,7 @@ import {
 import { Visibility } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { GrpcCode } from '../wire/grpc-code.js';
 import { Reason } from '../wire/reasons.js';
+import { serviceVisibilities } from '../wire/services.js';
 import { toTimestamp } from '../wire/timestamp.js';
 import { checkEnum } from './bad-field.js';
 import { pageOf } from './pages.js';
@@ -20,10 +22,12 @@ import type { Sandboxes } from './sandboxes.js';
 /** DiscoveryService: a host is the one runner that it has. */
 export class DiscoveryService {
   readonly #sandboxes: Sandboxes;
+  readonly #visibilities: readonly Visibility[];
   readonly #sinceMs: number = Date.now();
 
-  constructor(sandboxes: Sandboxes) {
+  constructor({ capabilities }: SandboxBackend, sandboxes: Sandboxes) {
     this.#sandboxes = sandboxes;
+    this.#visibilities = capabilities.services ? serviceVisibilities : [];
   }
 
   list(request: ListAvailableRunnersRequest): Observable<ListAvailableRunnersResponse> {
@@ -34,7 +38,9 @@ export class DiscoveryService {
       const isWanted =
         gpuType === '' &&
         (runnerGroupId === '' || runnerGroupId === runner.runnerGroupId) &&
-        (architecture === '' || architecture === hostArchitecture);
+        (architecture === '' || architecture === hostArchitecture) &&
+        (serviceVisibility === Visibility.VISIBILITY_UNSPECIFIED ||
+          this.#visibilities.includes(serviceVisibility));
       const isFull = view === RunnerView.RUNNER_VIEW_FULL;
       const runners = isWanted ? [this.#runner(isFull)] : [];
       const { items, nextPageToken } = pageOf(runners, request, () => 1);
@@ -57,7 +63,10 @@ export class DiscoveryService {
       ...runner,
       healthy: true,
       connectedAt: toTimestamp(this.#sinceMs),
-      capabilities: { supportedArchitectures: [hostArchitecture] },
+      capabilities: {
+        supportedArchitectures: [hostArchitecture],
+        supportedServiceVisibilities: [...this.#visibilities],
+      },
       ...(isFull && { resources }),
     });
   }

@@ -35,7 +35,7 @@ export class SandboxLives {
       this.#backend.create(bare).subscribe({
         next: (info) => {
           sandbox.backendId = info.id;
-          sandbox.record.placed();
+          sandbox.record.placed(info);
           this.#prepare(sandbox, files, command);
         },
         error: (error: unknown) => {

@@ -6,12 +6,12 @@ import {
   ContainerStatus,
   Sandbox,
   SandboxStatus as StatusMessage,
-  ServiceStatus,
   State,
   SandboxSpec as SandboxSpecMessage,
 } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import type { Timestamp } from '../wire/generated/google/protobuf/timestamp.js';
 import { infoOf, isTerminal, stateOf } from '../wire/sandbox-state.js';
+import { serviceStatusesOf } from '../wire/services.js';
 import { fromTimestamp, toTimestamp } from '../wire/timestamp.js';
 import { badField } from './bad-field.js';
 import { withoutContents } from './check-spec-fields.js';
@@ -41,6 +41,8 @@ export class SandboxRecord {
   #returncode: number | undefined;
   #startedAtMs: number | undefined;
   #endedAtMs: number | undefined;
+  /** Where its services are, from its backend. */
+  #reached: Pick<SandboxInfo, 'services'> = {};
 
   /** `asked` says what it shall be and, of one that a host before this one had, how it stood. */
   constructor(
@@ -107,8 +109,9 @@ export class SandboxRecord {
     this.#changed.next();
   }
 
-  /** It has got its place on the backend. */
-  placed(): void {
+  /** It has got its place on the backend, which tells this of it. */
+  placed({ services = [] }: SandboxInfo): void {
+    this.#reached = { services };
     this.#changed.next();
   }
 
@@ -143,7 +146,7 @@ export class SandboxRecord {
     runnerGroupId,
   }: Readonly<Record<'runnerId' | 'runnerGroupId', string>>): Sandbox {
     const { state, stateReason } = this.state;
-    const { services, containers, maxLifetimeSeconds } = this.spec;
+    const { containers, maxLifetimeSeconds } = this.spec;
     const resources = containers[0]?.resourceRequirements;
     return Sandbox.fromPartial({
       ...{ sandboxId: this.id, spec: this.spec, ...this.#origin },
@@ -155,9 +158,7 @@ export class SandboxRecord {
         ...(this.#returncode !== undefined && isTerminal(state) && { exitCode: this.#returncode }),
         effectiveMaxLifetimeSeconds: maxLifetimeSeconds,
         ...(resources && { effectiveResourceRequirements: resources }),
-        services: services.map(({ port, name, protocol, visibility }) =>
-          ServiceStatus.fromPartial({ port, name, protocol, visibility }),
-        ),
+        services: serviceStatusesOf(this.spec, this.#phase === 'running' ? this.#reached : {}),
         containerStatuses: containers.map(({ name }) =>
           ContainerStatus.fromPartial({ name, state, exitCode: this.#returncode ?? 0 }),
         ),

@@ -10,6 +10,7 @@ import {
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
+import { refuseServices } from '../sandbox/refuse-services.js';
 import type { SandboxInfo, SandboxSpec } from '../sandbox/sandbox-spec.js';
 import {
   CreateSandboxRequest,
@@ -104,8 +105,10 @@ export class Sandboxes {
    *
    * @throws SandboxValidationError where there is one with this id
    * @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where there are as many as there may be
+   * @throws UnsupportedError where it would have services, and the backend has none
    */
   create({ id: wanted, request, spec, files, owner }: NewSandbox): HostSandbox {
+    refuseServices(this.#backend, spec);
     this.#checkRoom(owner);
     const id = wanted === '' ? `sb-${newId().slice(0, 13)}` : wanted;
     if (this.#byId.has(id)) {

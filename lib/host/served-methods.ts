@@ -55,7 +55,7 @@ export function servedMethods(
     ...templateMethods(templates),
     ...execMethods(new ExecService(backend, sandboxes), streams),
     ...readAndWriteMethods(files),
-    ...discoveryMethods(new DiscoveryService(sandboxes)),
+    ...discoveryMethods(new DiscoveryService(backend, sandboxes)),
     ...processMethods(runs),
     ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),

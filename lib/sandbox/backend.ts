@@ -19,6 +19,8 @@ export interface Capabilities {
   readonly files: boolean;
   /** A sandbox can have scratch volumes, and snapshots of them can be taken, kept and restored. */
   readonly snapshots: boolean;
+  /** Ports of a sandbox can be reached from outside. */
+  readonly services: boolean;
   /** A reader that stops reading makes the process itself wait. */
   readonly backpressure: boolean;
   /** Sandboxes are kept from the host and from each other. */

@@ -29,6 +29,7 @@ import { leaveStdin } from './leave-stdin.js';
 import { lifetime } from './lifetime.js';
 import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
+import { refuseServices } from './refuse-services.js';
 import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 import { requireRunning, SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
@@ -60,6 +61,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   create(spec: SandboxSpec): Observable<SandboxInfo> {
     return defer(() => {
       if (this.snapshots instanceof NoSnapshots) this.snapshots.refuseVolumes(spec);
+      refuseServices(this, spec);
       const id = spec.id ?? `sb-${newId().slice(0, 13)}`;
       this.#sandboxes.reserve(id);
       return this.#engine.open(id, spec).pipe(
@@ -158,6 +160,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       status: 'running',
       tags: spec.tags ?? [],
       createdAtMs: Date.now(),
+      ...(spec.services && { services: this.#engine.services?.(box) ?? [] }),
     };
     const entry = this.#sandboxes.add(info, { box, volumes: spec.volumes ?? [] });
     const { lifetimeMs } = spec;

@@ -9,7 +9,7 @@ import type {
   SnapshotInfo,
 } from './backend.js';
 import type { NoSnapshots } from './no-snapshots.js';
-import type { SandboxSpec, ScratchVolume } from './sandbox-spec.js';
+import type { SandboxSpec, ScratchVolume, ServiceAddress } from './sandbox-spec.js';
 
 /** The files of one sandbox. */
 export type EngineFiles<Box> = {
@@ -45,6 +45,8 @@ export interface SandboxEngine<Box> {
   signal(box: Box, request: SignalRequest): Observable<never>;
   readonly files: EngineFiles<Box>;
   readonly snapshots: EngineSnapshots<Box> | NoSnapshots;
+  /** Where the services of its spec are reached. Absent: it has none, as `capabilities` say. */
+  services?(box: Box): readonly ServiceAddress[];
   /** The time of lifetimes. Default: the system's. */
   readonly scheduler?: SchedulerLike;
 }

@@ -49,7 +49,9 @@ export class SandboxRegistry<Box> {
   }
 
   update(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): void {
-    entry.info = { ...entry.info, ...change };
+    const { services, ...info } = { ...entry.info, ...change };
+    const isReached = services !== undefined && info.status === 'running';
+    entry.info = isReached ? { ...info, services } : info;
     this.#news.tell(entry.info);
   }
 

@@ -40,6 +40,20 @@ export interface ScratchVolume {
   readonly snapshotId?: string;
 }
 
+/** A TCP port of a sandbox on which something in it listens, to be reached from outside. */
+export interface ServicePort {
+  /** 1 to 65535; one of a sandbox's services each. */
+  readonly port: number;
+  /** What it is called. Default: nothing. */
+  readonly name?: string;
+}
+
+/** Where a port of a sandbox is reached. */
+export interface ServiceAddress extends ServicePort {
+  /** `http://host:port`, whatever is spoken there. Connections are refused as long as nothing in the sandbox listens. */
+  readonly url: string;
+}
+
 /** What a sandbox shall be. Every field has a default. */
 export interface SandboxSpec {
   /** The sandbox's id: letters, digits, `.`, `_` and `-`, at most 128. Default: made by the backend. */
@@ -58,6 +72,8 @@ export interface SandboxSpec {
   readonly limits?: SandboxLimits;
   /** Directories of which snapshots can be taken. Default: none. */
   readonly volumes?: readonly ScratchVolume[];
+  /** Ports to be reached from outside; `status()` says where. Default: none. */
+  readonly services?: readonly ServicePort[];
   /** `'none'`: loopback only; `'host'`: the network of the machine. Default `'none'` where there is isolation. */
   readonly network?: 'none' | 'host';
 }
@@ -79,6 +95,8 @@ export interface SandboxInfo {
   readonly returncode?: number;
   /** Why it is not running, in words. */
   readonly reason?: string;
+  /** Where its services are reached, while it runs. */
+  readonly services?: readonly ServiceAddress[];
 }
 
 /** Which sandboxes to list. */
@@ -113,6 +131,7 @@ export function checkSpec(spec: SandboxSpec): void {
   checkOneOf('network', spec.network, ['none', 'host']);
   if (spec.limits !== undefined) checkLimits(spec.limits);
   checkVolumes(spec.volumes);
+  checkServices(spec.services);
 }
 
 /** Refuses a filter of the wrong type. */
@@ -163,4 +182,20 @@ function checkVolume(at: string, volume: ScratchVolume): void {
     refuse(`${at}.mountPath`, "a path without '..'", mountPath);
   checkInteger(`${at}.sizeBytes`, sizeBytes, { min: 4096 });
   checkText(`${at}.snapshotId`, snapshotId);
+}
+
+function checkServices(services: readonly ServicePort[] | undefined): void {
+  if (services === undefined) return;
+  if (!Array.isArray(services)) refuse('services', 'an array', services);
+  const ports: Set<number> = new Set();
+  for (const [index, service] of (services as readonly ServicePort[]).entries()) {
+    const at = `services[${index}]`;
+    checkRecord(at, service);
+    const { port, name } = service;
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      refuse(`${at}.port`, 'an integer from 1 to 65535', port);
+    checkText(`${at}.name`, name);
+    if (ports.has(port)) refuse(`${at}.port`, 'a port of its own', port);
+    ports.add(port);
+  }
 }

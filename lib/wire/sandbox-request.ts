@@ -7,6 +7,7 @@ import {
   SandboxSpec as SandboxSpecMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { SandboxOptions } from './generated/sandboxrx/v1/sandboxrx.js';
+import { serviceMessagesOf, servicesOf } from './services.js';
 import { volumeMessagesOf, volumesOf } from './volumes.js';
 
 /** The name of the one container that a sandbox of ours has. */
@@ -59,7 +60,7 @@ export function specMessageOf(spec: SandboxSpec, image: string): SandboxSpecMess
         }),
       }),
     ],
-    ...{ primaryContainer: mainContainer, volumes },
+    ...{ primaryContainer: mainContainer, volumes, services: serviceMessagesOf(spec) },
     tags: [...tags],
     maxLifetimeSeconds: Math.ceil(lifetimeMs / 1000),
     network: networkOf(spec),
@@ -89,7 +90,7 @@ function optionsOf({ id = '', lifetimeMs = 0, limits = {}, command }: SandboxSpe
 /**
  * The spec that a request asks for, as a backend takes it. Its fields are still to be checked.
  *
- * @throws SandboxValidationError or UnsupportedError for volumes that cannot be had
+ * @throws SandboxValidationError or UnsupportedError for volumes and services that cannot be had
  */
 export function specOf(
   message: SandboxSpecMessage,
@@ -110,6 +111,7 @@ export function specOf(
     ...(wantedMs > 0 && { lifetimeMs: wantedMs }),
     ...networkSpecOf(network),
     ...volumesOf(message),
+    ...servicesOf(message),
     ...limitsOf(options),
   };
 }

@@ -4,6 +4,7 @@ import {
   type Sandbox,
   SandboxStatus as StatusMessage,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
+import { addressesOf } from './services.js';
 import { fromTimestamp } from './timestamp.js';
 
 /**
@@ -36,7 +37,8 @@ export function stateOf({
 
 /** What is known of a sandbox, from what the server tells of it. */
 export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
-  const { state, stateReason, exitCode, createTime } = status ?? StatusMessage.create();
+  const told = status ?? StatusMessage.create();
+  const { state, stateReason, exitCode, createTime } = told;
   const wasStopped = stateReason.startsWith(stoppedPrefix);
   const now = wasStopped ? 'stopped' : statusOf(state, exitCode);
   return {
@@ -45,6 +47,7 @@ export function infoOf({ sandboxId, spec, status }: Sandbox): SandboxInfo {
     tags: spec?.tags ?? [],
     createdAtMs: createTime === undefined ? 0 : Math.floor(fromTimestamp(createTime)),
     ...(exitCode !== undefined && !wasStopped && { returncode: exitCode }),
+    ...(now === 'running' && addressesOf(told)),
     ...reasonOf(now, wasStopped ? stateReason.slice(stoppedPrefix.length) : stateReason),
   };
 }

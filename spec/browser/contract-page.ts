@@ -14,7 +14,10 @@ function create(): SandboxBackend {
 
 /** What is served, and so what the tests may ask for. */
 const subjects: Readonly<Record<string, ContractSubject>> = {
-  memory: { name: 'memory', create, commands: memoryCommands, killsAtOnce: true },
+  memory: {
+    ...{ name: 'memory', create, commands: memoryCommands },
+    ...{ killsAtOnce: true, lacks: ['services'] },
+  },
   local: { name: 'local', create, commands: shellPrograms, lacks: ['isolation'] },
 };
 

@@ -42,6 +42,26 @@ describe('sandbox-rx create', () => {
     expect(await brief.wait()).toMatchObject({ status: 'stopped' });
   });
 
+  it('lets its ports be reached, where get shows', async () => {
+    const id = await create('--publish', '28080:web', '--publish', '28081');
+    const { services = [] } = await (await host.client.get(id)).status();
+    expect(services.map(({ port, name }) => [port, name])).toEqual([
+      [28_080, 'web'],
+      [28_081, undefined],
+    ]);
+    const { stdout } = await host.run('get', id);
+    expect(stdout).toContain(`\nport 28080 (web)\t${services[0]?.url}\n`);
+    expect(stdout).toContain(`\nport 28081\t${services[1]?.url}\n`);
+  });
+
+  it.each([
+    ['web', /It is PORT or PORT:NAME/],
+    ['0', /services\[0\]\.port must be an integer from 1 to 65535/],
+    ['65536:web', /services\[0\]\.port must be/],
+  ])('refuses to publish %s', async (port, said) => {
+    expectFailure(await host.run('create', '--publish', port), said);
+  });
+
   it('prints all that is known of it with --json', async () => {
     const { stdout } = await host.run('create', '--json', '--tag', 'a');
     const info = JSON.parse(stdout) as SandboxInfo;

@@ -41,6 +41,15 @@ describe('sandbox-rx serve', () => {
     ]);
   });
 
+  it('has the published ports of sandboxes at the address that it is told', async () => {
+    const { line } = serve(['--service-address', '127.0.0.2']);
+    const sandbox = await harness
+      .client({ url: await line })
+      .create({ services: [{ port: 8080 }] });
+    const url: unknown = expect.stringMatching(/^http:\/\/127\.0\.0\.2:\d+$/);
+    expect(await sandbox.status()).toMatchObject({ services: [{ port: 8080, url }] });
+  });
+
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'sandbox-rx-serve-'));

@@ -7,6 +7,7 @@ import { suiteOf } from './kit.js';
 import { outputContract } from './output.js';
 import { sandboxesContract } from './sandboxes.js';
 import { scopesContract } from './scopes.js';
+import { servicesContract } from './services.js';
 import { snapshotsContract } from './snapshots.js';
 import { startContract } from './start.js';
 import { stdinContract } from './stdin.js';
@@ -43,6 +44,7 @@ export function backendContract(framework: TestFramework, subject: ContractSubje
     filesContract(suite);
     sandboxesContract(suite);
     snapshotsContract(suite);
+    servicesContract(suite);
     scopesContract(suite);
   });
 }

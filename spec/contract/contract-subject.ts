@@ -47,6 +47,11 @@ export interface FixturePrograms {
   readonly takeLine: readonly string[];
   /** Writes its terminal's size as `ROWS COLS` and a line end, and again at each change; ends by a signal. */
   readonly terminal: readonly string[];
+  /**
+   * Serves HTTP on 127.0.0.1, at the port that the variable `PORT` holds, for ever: writes `ready\n` when it listens, and
+   * answers each request with `served\n`, to pages of any origin.
+   */
+  readonly serve: readonly string[];
   /** A command that does not exist. */
   readonly absent: readonly string[];
   /** A file that cannot be executed. */

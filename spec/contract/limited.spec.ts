@@ -27,11 +27,13 @@ function limitedBackend(): SandboxBackend {
       attach: false,
       files: false,
       snapshots: false,
+      services: false,
       backpressure: false,
       isolation: false,
     },
     create: (spec: SandboxSpec) => {
       if (spec.volumes !== undefined) return refused('snapshots');
+      if (spec.services !== undefined) return refused('services');
       return spec.network === 'none' ? refused('isolation') : memory.create(spec);
     },
     get: (id) => memory.get(id),

@@ -80,6 +80,7 @@ export function contractOver(way: Way): void {
     way,
     commands: memoryCommands,
     killsAtOnce: true,
+    lacks: ['services'],
     backend: () => memoryBackend({ programs: memoryPrograms }),
   });
   const unisolated = {

@@ -4,7 +4,19 @@ function script(text: string): readonly string[] {
   return ['sh', '-c', text];
 }
 
-/** The fixture programs as lines of shell, for every backend whose sandboxes are POSIX systems. */
+const httpServer = String.raw`
+use IO::Socket::INET;
+my $server = IO::Socket::INET->new(
+  LocalAddr => '127.0.0.1', LocalPort => $ENV{PORT}, Listen => 8, ReuseAddr => 1) or die "$@";
+$| = 1; print "ready\n";
+while (my $visitor = $server->accept) {
+  while (<$visitor>) { last if /^\r?$/ }
+  print $visitor join("\r\n", 'HTTP/1.1 200 OK', 'Access-Control-Allow-Origin: *', 'Content-Length: 7',
+    'Connection: close', '', "served\n");
+  close $visitor;
+}`;
+
+/** The fixture programs as lines of shell (and of Perl), for every backend whose sandboxes are POSIX systems. */
 export const shellPrograms: FixturePrograms = {
   cat: ['cat'],
   exit3: script('exit 3'),
@@ -23,6 +35,7 @@ export const shellPrograms: FixturePrograms = {
   pwd: ['pwd'],
   takeLine: script('read -r line; echo "$line"'),
   terminal: script('trap "stty size" WINCH; stty size; while :; do sleep 0.02; done'),
+  serve: ['perl', '-e', httpServer],
   absent: ['there-is-no-such-program'],
   notExecutable: ['/etc/passwd'],
 };

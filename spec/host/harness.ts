@@ -129,7 +129,7 @@ export async function failureOf(
 }
 
 /** What the error of a bare call says. */
-function failure({ code, details: message, metadata }: ServiceError): Failure {
+export function failure({ code, details: message, metadata }: ServiceError): Failure {
   const details = metadata.get('grpc-status-details-bin')[0] as Buffer | undefined;
   return { code, message, remote: readDetails({ code, message, details }) };
 }

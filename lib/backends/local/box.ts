@@ -12,6 +12,8 @@ export interface LocalBox {
   readonly home: string;
   /** How to start this command; one that restores a volume may write to directories that are closed to their owner. */
   launch(request: ExecRequest, purpose?: 'restore'): Launch;
+  /** What runs a program of this machine in the sandbox's network. Absent: that is the machine's own. */
+  readonly inNetwork?: readonly string[];
   /** Emits why, when the sandbox ends by itself. */
   readonly died$: Observable<string>;
   /** Ends everything and completes when nothing is left. May be asked again. */

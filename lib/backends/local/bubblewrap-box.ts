@@ -165,6 +165,7 @@ class BubblewrapBox implements LocalBox {
   readonly runs: Set<LiveRun> = new Set();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
+  readonly inNetwork?: readonly string[];
   readonly #spec: SandboxSpec;
   readonly #user: ChildUser;
   readonly #init: number;
@@ -187,6 +188,7 @@ class BubblewrapBox implements LocalBox {
     this.#enter = enterArguments(spec, init, noPrivileges);
     this.#env = { ...defaultEnv, ...spec.env };
     this.#limits = limitWords({ processes: defaultProcesses, ...spec.limits });
+    if ((spec.network ?? 'none') === 'none') this.inNetwork = networkArguments(init);
     this.died$ = keeper.died$;
     this.close$ = keeper.close$;
   }
@@ -257,5 +259,18 @@ function enterArguments(
     ...(waiter === undefined ? [] : [waiter, '--foreground', '0']),
     ...[needTool('setpriv', 'util-linux'), '--bounding-set', privileges, '--inh-caps', '-all'],
     ...['--no-new-privs', '--'],
+  ];
+}
+
+/**
+ * Enters the sandbox's network alone. What runs there is this library's own: it reads nothing of what passes, so it may stay
+ * who this program is. An ordinary user has power over the network only as root of the sandbox's users.
+ */
+function networkArguments(init: number): readonly string[] {
+  const isRoot = process.getuid?.() === 0;
+  return [
+    ...[needTool('nsenter', 'util-linux'), '-t', String(init), '-n'],
+    ...(isRoot ? [] : ['--user', '--preserve-credentials']),
+    '--',
   ];
 }

@@ -1,11 +1,15 @@
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import {
   concat,
   defer,
+  EMPTY,
   filter,
   ignoreElements,
   map,
   merge,
+  mergeMap,
+  NEVER,
   take,
   tap,
   timer,
@@ -34,7 +38,7 @@ import type {
 import { EmbeddedBackend } from '../../sandbox/embedded-backend.js';
 import type { EngineFiles, SandboxEngine } from '../../sandbox/sandbox-engine.js';
 import { NoSnapshots } from '../../sandbox/no-snapshots.js';
-import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { SandboxSpec, ServiceAddress, ServicePort } from '../../sandbox/sandbox-spec.js';
 import { shellFiles } from '../../sandbox/shell-files.js';
 import type { LocalBox } from './box.js';
 import { LocalSnapshots, type Spawn } from './local-snapshots.js';
@@ -42,7 +46,10 @@ import { SnapshotStore } from './snapshot-store.js';
 import type { Mount } from './bubblewrap-arguments.js';
 import { openBubblewrapBox } from './bubblewrap-box.js';
 import { runChild, type LiveRun } from './child-run.js';
+import type { Keeper } from './keeper.js';
+import { madeWhole } from './made-whole.js';
 import { openPlainBox } from './plain-box.js';
+import { exposed, type Exposure } from './services.js';
 import { signalNumber } from './signals.js';
 import { hasTerminals } from './stdio.js';
 
@@ -61,6 +68,11 @@ export interface LocalBackendOptions {
    * one after another or at the same time. Default: none; then sandboxes have no volumes.
    */
   readonly snapshotDirectory?: string;
+  /**
+   * The address of this machine at which the services of sandboxes are reached. Default `127.0.0.1`: whoever can log in here.
+   * They ask for no token, and so at another address whoever reaches that.
+   */
+  readonly serviceAddress?: string;
 }
 
 /**
@@ -89,6 +101,7 @@ export function localBackend(options: LocalBackendOptions = {}): SandboxBackend 
   checkRecord('options', options);
   checkOneOf('isolation', options.isolation, ['bubblewrap', 'none']);
   const { isolation = 'bubblewrap', mounts = [], snapshotDirectory } = options;
+  const { serviceAddress = '127.0.0.1' } = options;
   checkMounts(mounts);
   checkText('snapshotDirectory', snapshotDirectory);
   if (snapshotDirectory === '') refuse('snapshotDirectory', 'a path', snapshotDirectory);
@@ -97,7 +110,17 @@ export function localBackend(options: LocalBackendOptions = {}): SandboxBackend 
       "mounts need isolation: 'bubblewrap'; without isolation, everything is there",
     );
   }
-  return new EmbeddedBackend(new LocalEngine({ isolation, mounts, snapshotDirectory }));
+  checkServiceAddress(serviceAddress);
+  return new EmbeddedBackend(
+    new LocalEngine({ isolation, mounts, snapshotDirectory, serviceAddress }),
+  );
+}
+
+/** One at which others can reach it: those that stand for all addresses are none. */
+function checkServiceAddress(address: string): void {
+  requireText('serviceAddress', address);
+  if (isIP(address) === 0 || /^[0:.]+$/.test(address))
+    refuse('serviceAddress', 'the IP address of one interface', address);
 }
 
 function checkMounts(mounts: readonly Mount[]): void {
@@ -118,6 +141,7 @@ interface LocalEngineOptions {
   readonly isolation: 'bubblewrap' | 'none';
   readonly mounts: readonly Mount[];
   readonly snapshotDirectory: string | undefined;
+  readonly serviceAddress: string;
 }
 
 const nowhereToKeep =
@@ -129,15 +153,19 @@ class LocalEngine implements SandboxEngine<LocalBox> {
   readonly files: EngineFiles<LocalBox>;
   readonly snapshots: LocalSnapshots | NoSnapshots;
   readonly #mounts: readonly Mount[];
+  readonly #serviceAddress: string;
+  readonly #exposures: WeakMap<LocalBox, Exposure> = new WeakMap();
 
-  constructor({ isolation, mounts, snapshotDirectory }: LocalEngineOptions) {
+  constructor({ isolation, mounts, snapshotDirectory, serviceAddress }: LocalEngineOptions) {
     this.#mounts = mounts;
+    this.#serviceAddress = serviceAddress;
     this.capabilities = {
       tty: hasTerminals(),
       signals: true,
       attach: true,
       files: true,
       snapshots: snapshotDirectory !== undefined,
+      services: true,
       backpressure: true,
       isolation: isolation === 'bubblewrap',
     };
@@ -155,21 +183,42 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       ? openBubblewrapBox(spec, this.#mounts)
       : openPlainBox(spec);
     const { snapshots } = this;
-    return snapshots instanceof NoSnapshots
-      ? box$
-      : snapshots.restored(box$, { id, volumes: spec.volumes });
+    const restored$ =
+      snapshots instanceof NoSnapshots
+        ? box$
+        : snapshots.restored(box$, { id, volumes: spec.volumes });
+    const { services = [] } = spec;
+    return services.length === 0
+      ? restored$
+      : restored$.pipe(mergeMap((box) => madeWhole(box, this.#expose(box, services))));
   }
 
-  died({ died$ }: LocalBox): Observable<string> {
-    return died$;
+  services(box: LocalBox): readonly ServiceAddress[] {
+    return this.#exposures.get(box)?.addresses ?? [];
   }
 
-  close({ close$, runs }: LocalBox): Observable<never> {
+  died(box: LocalBox): Observable<string> {
+    return merge(box.died$, this.#relayOf(box)?.died$ ?? NEVER);
+  }
+
+  close(box: LocalBox): Observable<never> {
+    const { close$, runs } = box;
     // What waits outside for a command in the sandbox may go a moment later than the sandbox.
     return concat(
-      close$,
+      merge(close$, this.#relayOf(box)?.close$ ?? EMPTY),
       defer(() => merge(...[...runs].map(({ ended$ }) => ended$))),
     );
+  }
+
+  #expose(box: LocalBox, services: readonly ServicePort[]): Observable<never> {
+    return exposed(box, { services, address: this.#serviceAddress }).pipe(
+      tap((exposure) => this.#exposures.set(box, exposure)),
+      ignoreElements(),
+    );
+  }
+
+  #relayOf(box: LocalBox): Keeper | undefined {
+    return this.#exposures.get(box)?.relay;
   }
 
   spawn(box: LocalBox, request: ExecRequest, purpose?: 'restore'): Observable<ProcessEvent> {

@@ -4,7 +4,7 @@ import {
   defer,
   ignoreElements,
   mergeMap,
-  Observable,
+  type Observable,
   Subject,
   takeUntil,
   throwError,
@@ -19,6 +19,7 @@ import type { EngineSnapshots, SnapshotSource } from '../../sandbox/sandbox-engi
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { absolutePath } from '../../sandbox/volumes.js';
 import type { LocalBox } from './box.js';
+import { madeWhole } from './made-whole.js';
 import type { SnapshotStore } from './snapshot-store.js';
 import { needTool } from './tools.js';
 
@@ -145,31 +146,4 @@ function explained(error: unknown, snapshotId: string): unknown {
   const message = `there is no space for snapshot ${snapshotId}: give the volume more sizeBytes`;
   const details = { path, snapshotId, cause: error, ...(sandboxId !== undefined && { sandboxId }) };
   return new SandboxFileError('no_space', message, details);
-}
-
-/** Emits a new sandbox when this is done with it; where that fails, or nobody waits for it any more, it is ended. */
-function madeWhole(box: LocalBox, work$: Observable<never>): Observable<LocalBox> {
-  return new Observable((subscriber) => {
-    let isWhole = false;
-    subscriber.add(() => {
-      if (!isWhole) box.close$.subscribe();
-    });
-    const undone = (error: unknown): Observable<never> =>
-      concat(
-        box.close$,
-        throwError(() => error),
-      );
-    subscriber.add(
-      work$.pipe(catchError(undone)).subscribe({
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
-          isWhole = true;
-          subscriber.next(box);
-          subscriber.complete();
-        },
-      }),
-    );
-  });
 }

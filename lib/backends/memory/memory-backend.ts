@@ -112,6 +112,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
     attach: true,
     files: true,
     snapshots: true,
+    services: false,
     backpressure: true,
     isolation: true,
   };

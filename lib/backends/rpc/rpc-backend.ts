@@ -76,6 +76,7 @@ export class RpcBackend implements SandboxBackend {
     attach: true,
     files: true,
     snapshots: true,
+    services: true,
     backpressure: true,
     isolation: true,
   };

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { SandboxClient } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
@@ -30,6 +31,20 @@ function start(
   const one = new HostProgram(program, ...args);
   programs.add(one);
   return one;
+}
+
+/** Whether nobody listens there. */
+function isRefused({ hostname, port }: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const visitor = connect({ host: hostname, port: Number(port) });
+    visitor.once('connect', () => {
+      resolve(false);
+      visitor.destroy();
+    });
+    visitor.on('error', () => {
+      resolve(true);
+    });
+  });
 }
 
 function endOfProgram(isolation: 'bubblewrap' | 'none'): void {
@@ -97,6 +112,16 @@ describe('the end of a program without isolation', () => {
 
 describeWithBubblewrap('the end of a program with bubblewrap', () => {
   endOfProgram('bubblewrap');
+
+  it('by SIGKILL leaves nobody who listens for the services of its sandboxes', async () => {
+    const host = start(['services', 'bubblewrap']);
+    await eventually('it has a sandbox', () => host.stdout.endsWith('\n'));
+    const address = new URL(host.stdout);
+    expect(await isRefused(address)).toBe(false);
+    host.child.kill('SIGKILL');
+    await host.ended();
+    await eventually('connections are refused', () => isRefused(address));
+  });
 
   it('has handed on no file descriptor that it inherited itself', async () => {
     const host = start(['descriptors', 'bubblewrap'], {

@@ -60,6 +60,7 @@ export const memoryPrograms: Readonly<Record<Exclude<keyof FixturePrograms, 'abs
       startWith(tty),
       map((size) => out(`${size?.rows ?? 0} ${size?.cols ?? 0}\r\n`)),
     ),
+  serve: () => NEVER,
   notExecutable: () => {
     throw new SandboxExecutionError('not_executable', 'not executable');
   },
