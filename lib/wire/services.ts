@@ -22,7 +22,10 @@ export function serviceMessagesOf({ services = [] }: SandboxSpec): Service[] {
   return services.map(({ port, name = '' }) =>
     Service.fromPartial({
       ...{ port, name },
-      ...{ protocol: ServiceProtocol.SERVICE_PROTOCOL_TCP, visibility: Visibility.VISIBILITY_PUBLIC },
+      ...{
+        protocol: ServiceProtocol.SERVICE_PROTOCOL_TCP,
+        visibility: Visibility.VISIBILITY_PUBLIC,
+      },
     }),
   );
 }
@@ -76,7 +79,8 @@ export function addressesOf({
   services,
 }: Pick<StatusMessage, 'services'>): Pick<SandboxInfo, 'services'> {
   const reached = services.flatMap(({ port, name, url, endpoint }): ServiceAddress[] => {
-    const told = url || (endpoint?.url ?? '');
+    // What an endpoint is for may not be reached in any other way.
+    const told = (endpoint?.url ?? '') || url;
     return told === '' ? [] : [{ port, url: told, ...(name !== '' && { name }) }];
   });
   return reached.length === 0 ? {} : { services: reached };

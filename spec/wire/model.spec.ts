@@ -11,6 +11,7 @@ import {
   ExecStreamResponse,
   Sandbox,
   SandboxStatus,
+  ServiceStatus,
   State,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { RunOptions, SandboxOptions } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
@@ -28,6 +29,7 @@ describe('a spec', () => {
     { id: 'my.own_id-1', env: { A: '', B: 'b=c' }, cwd: '/x', tags: ['a', 'a b'] },
     { lifetimeMs: 1 },
     { lifetimeMs: 2_147_483_647, network: 'none' },
+    { services: [{ port: 1 }, { port: 65_535, name: 'web' }] },
     {
       network: 'host',
       limits: {
@@ -89,6 +91,20 @@ describe('a state', () => {
     expect(told(state, { stateReason: 'it is being stopped' })).not.toHaveProperty('reason');
     expect(isTerminal(state)).toBe(false);
     expect(isReady(state)).toBe(state === State.STATE_RUNNING || state === State.STATE_PAUSED);
+  });
+
+  it('has the addresses of services while it is that of a sandbox which runs', () => {
+    const services = [
+      ServiceStatus.fromPartial({ port: 80, name: 'web', url: 'http://a:1' }),
+      ServiceStatus.fromPartial({ port: 81, url: 'tcp:x', endpoint: { url: 'https://b' } }),
+      ServiceStatus.fromPartial({ port: 82 }),
+    ];
+    expect(told(State.STATE_RUNNING, { services }).services).toEqual([
+      { port: 80, name: 'web', url: 'http://a:1' },
+      { port: 81, url: 'https://b' },
+    ]);
+    expect(told(State.STATE_COMPLETED, { services })).not.toHaveProperty('services');
+    expect(told(State.STATE_RUNNING)).not.toHaveProperty('services');
   });
 
   it('of a main command is known by its exit status; without one it is not said to have succeeded', () => {

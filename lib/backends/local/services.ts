@@ -111,9 +111,12 @@ async function listening(child: ChildProcess, { services, address }: Exposing): 
   const ports: number[] = [];
   for (const { port } of services) {
     const server = createServer();
-    await Promise.race([ended, handedOver(server, child, { port, address })]);
-    ports.push(portOf(server));
-    server.close();
+    try {
+      await Promise.race([ended, handedOver(server, child, { port, address })]);
+      ports.push(portOf(server));
+    } finally {
+      server.close();
+    }
   }
   return ports;
 }

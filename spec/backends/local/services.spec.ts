@@ -10,11 +10,11 @@ import {
   type ServicePort,
 } from 'sandbox-rx';
 import { localBackend, type LocalBackendOptions } from 'sandbox-rx/node';
-import { eventually, failureOf } from '../../contract/kit.js';
+import { elapsed, eventually, failureOf } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
 import { ownChildren } from './host.js';
 
-let sandboxes: Sandbox[] = [];
+const sandboxes: Sandbox[] = [];
 
 afterEach(async () => {
   for (const sandbox of sandboxes.splice(0)) await sandbox.delete();
@@ -48,6 +48,11 @@ async function listen(sandbox: Sandbox, port: number): Promise<void> {
 async function addressOf(sandbox: Sandbox, port: number): Promise<URL> {
   const { services = [] } = await sandbox.status();
   return new URL(services.find((service) => service.port === port)?.url ?? 'none:');
+}
+
+/** Whether this program itself listens anywhere. */
+function isListening(): boolean {
+  return process.getActiveResourcesInfo().includes('TCPServerWrap');
 }
 
 function visit({ hostname, port }: URL): Socket {
@@ -122,6 +127,42 @@ describeWithBubblewrap('services of a sandbox with a network of its own', () => 
     await sandbox.delete();
     sandboxes.splice(0);
     expect(ownChildren()).toHaveLength(before);
+  });
+
+  it('that cannot be had are an error, and leave nothing', async () => {
+    const before = ownChildren().length;
+    // An address that is nobody's.
+    const opening = open({ services: [{ port: 8000 }] }, { serviceAddress: '192.0.2.1' });
+    const error = await failureOf(opening);
+    expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+    expect(String(error)).toMatch(/services of the sandbox cannot be reached: .*EADDRNOTAVAIL/);
+    await eventually('nothing is left', () => ownChildren().length === before && !isListening());
+  });
+
+  it('leave nothing when a creation is cancelled, whenever that is', async () => {
+    const before = ownChildren().length;
+    const client = new SandboxClient(localBackend());
+    for (let ms = 0; ms < 300; ms += 20) {
+      const creation = client.create({ services: [{ port: 8000 }, { port: 8001 }] });
+      await elapsed(ms);
+      if (!creation.cancel()) sandboxes.push(await creation);
+    }
+    for (const sandbox of sandboxes.splice(0)) await sandbox.delete();
+    expect(await client.list()).toEqual([]);
+    await eventually('nothing is left', () => ownChildren().length === before && !isListening());
+  });
+
+  it('end their sandbox when what carries their connections ends', async () => {
+    const before = ownChildren();
+    const sandbox = await open({ services: [{ port: 8000 }] });
+    const relay = ownChildren()
+      .filter((pid) => !before.includes(pid))
+      .at(-1);
+    process.kill(Number(relay), 'SIGKILL');
+    expect(await sandbox.wait()).toMatchObject({
+      status: 'stopped',
+      reason: expect.stringMatching(/ended unexpectedly .SIGKILL/) as unknown,
+    });
   });
 });
 
