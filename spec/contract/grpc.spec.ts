@@ -1,3 +1,3 @@
-import { contractOver } from './over-hosts.js';
+import { contractOver } from '../support/contract-over.js';
 
 contractOver('grpc');

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filter, firstValueFrom, lastValueFrom, reduce } from 'rxjs';
-import { ConnectionLostError, SandboxClient, type Sandbox } from 'sandbox-rx';
+import { ConnectionLostError, SandboxClient, type ExecOptions, type Sandbox } from 'sandbox-rx';
 import { localBackend, websocketBackend, type WebSocketBackend } from 'sandbox-rx/node';
 import { uniqueWord } from '../backends/local/host.js';
 import { countedTo, eventually, failureOf } from '../contract/kit.js';
@@ -69,10 +69,14 @@ describe('a tunnel that is cut', () => {
     await host.idle();
   });
 
-  it('and comes to a host that was started again, ends runs as of unknown outcome', async () => {
+  it.each<[string, ExecOptions]>([
+    ['', {}],
+    [' under an id', { id: 'mine' }],
+    [' that would go on without it', { id: 'mine', onDisconnect: 'detach' }],
+  ])('and comes to a host that was started again, loses a run%s', async (_what, options) => {
     const word = uniqueWord();
     const sandbox = await client.create();
-    const run = sandbox.exec(['sh', '-c', 'echo ready; sleep 600', word]);
+    const run = sandbox.exec(['sh', '-c', 'echo ready; sleep 600', word], options);
     await firstValueFrom(run.stdout$);
     const other = await hostOf(60_000);
     way.redirect(other.url);
