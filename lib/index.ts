@@ -45,6 +45,7 @@ export { StreamWriter } from './process/stream-writer.js';
 export type {
   AttachRequest,
   BackendFiles,
+  BackendProcesses,
   BackendSnapshots,
   Capabilities,
   ExecRequest,
@@ -52,6 +53,7 @@ export type {
   FileRequest,
   LogsRequest,
   OnDisconnect,
+  ProcessInfo,
   SandboxBackend,
   SignalRequest,
   SnapshotFilter,

@@ -9,6 +9,7 @@ import {
   ProcessServiceDefinition,
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { RunServiceDefinition } from '../wire/generated/sandboxrx/v1/runs.js';
+import { WatchServiceDefinition } from '../wire/generated/sandboxrx/v1/watches.js';
 import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
@@ -23,6 +24,7 @@ import type { SandboxService } from './sandbox-service.js';
 import { bidirectional, serverStreaming, unary, type ServedMethod } from './served-method.js';
 import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
+import { WatchService } from './watches/watch-service.js';
 
 /** Every call that a host answers. */
 export function servedMethods(
@@ -55,6 +57,7 @@ export function servedMethods(
     ...processMethods(runs),
     ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),
+    ...watchMethods(new WatchService(backend, sandboxes)),
   ];
 }
 
@@ -200,5 +203,21 @@ function fileMethods(service: FileService): readonly ServedMethod[] {
   return [
     unary(definition, methods.listFiles, (request) => service.list(request)),
     unary(definition, methods.removeFile, (request) => service.remove(request)),
+  ];
+}
+
+function watchMethods(service: WatchService): readonly ServedMethod[] {
+  const definition = WatchServiceDefinition;
+  const { methods } = definition;
+  return [
+    serverStreaming(definition, methods.listProcesses, (request, stream) => {
+      service.listProcesses(request, stream);
+    }),
+    serverStreaming(definition, methods.watchProcesses, (request, stream) => {
+      service.watchProcesses(request, stream);
+    }),
+    serverStreaming(definition, methods.watchSandboxes, (request, stream) => {
+      service.watchSandboxes(request, stream);
+    }),
   ];
 }

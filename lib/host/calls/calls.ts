@@ -47,6 +47,9 @@ export interface CallsConfig {
 /** May be called by anybody, at any time, and is in nobody's way: what orchestrators probe. */
 const openService = '/grpc.health.v1.Health/';
 
+/** Goes on until the caller has enough: one that is shutting down lets them go elsewhere at once. */
+const watchService = '/sandboxrx.v1.WatchService/';
+
 /** Runs a command for as long as it lasts, or begins one that lasts longer. */
 const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec', 'StartProcess']);
 
@@ -106,6 +109,8 @@ export class Calls {
   /** From now on calls are refused. */
   drain(): void {
     this.#isDraining = true;
+    for (const call of [...this.#open])
+      if (call.path.startsWith(watchService)) call.fail(shuttingDown());
   }
 
   /** Completes when no call goes on. */
