@@ -22,6 +22,7 @@ import {
   FileServiceDefinition,
   ProcessServiceDefinition,
 } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
+import { WatchServiceDefinition } from '../../lib/wire/generated/sandboxrx/v1/watches.js';
 import { statusDetailsKey } from '../../lib/wire/grpc-code.js';
 import { readDetails } from '../../lib/wire/status-details.js';
 
@@ -114,6 +115,7 @@ const services: readonly Service[] = [
   ProcessServiceDefinition,
   RunServiceDefinition,
   FileServiceDefinition,
+  WatchServiceDefinition,
 ];
 
 /** All calls of the services, by their names, as grpc-js describes them. */
