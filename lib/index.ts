@@ -72,6 +72,7 @@ export { StreamWriter } from './process/stream-writer.js';
 export type {
   AttachRequest,
   BackendFiles,
+  BackendProcesses,
   BackendSnapshots,
   Capabilities,
   ExecRequest,
@@ -79,6 +80,7 @@ export type {
   FileRequest,
   LogsRequest,
   OnDisconnect,
+  ProcessInfo,
   SandboxBackend,
   SignalRequest,
   SnapshotFilter,

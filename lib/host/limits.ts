@@ -17,7 +17,10 @@ export interface HostLimits {
   readonly maxRuns?: number;
   /** The same, of callers with one token. */
   readonly maxRunsPerToken?: number;
-  /** Open streams: `StreamExec`, `StreamLogs`, `AttachProcess` and `WriteStdin`. Default: as many as are asked for. */
+  /**
+   * Open streams: `StreamExec`, `StreamLogs`, `AttachProcess`, `WriteStdin`, and lists of sandboxes and processes that are
+   * watched. Default: as many as are asked for.
+   */
   readonly maxStreams?: number;
   /** The same, of callers with one token. */
   readonly maxStreamsPerToken?: number;

@@ -22,6 +22,7 @@ import { checkRoom, type Count, type HostLimits } from './limits.js';
 import type { HostSandbox } from './host-sandbox.js';
 import { SandboxLives, type SandboxEnd } from './sandbox-lives.js';
 import { SandboxRecord } from './sandbox-record.js';
+import { SandboxFeed } from './watches/sandbox-feed.js';
 
 /** How a host keeps its sandboxes. */
 export interface SandboxesConfig {
@@ -47,6 +48,8 @@ export interface NewSandbox {
 
 /** The sandboxes of a host, from their creation to the end of their retention. They belong to no call. */
 export class Sandboxes {
+  /** For those who watch them all. */
+  readonly feed: SandboxFeed = new SandboxFeed();
   readonly #backend: SandboxBackend;
   readonly #config: SandboxesConfig;
   readonly #byId: Map<string, HostSandbox> = new Map();
@@ -118,6 +121,7 @@ export class Sandboxes {
     const asked = { ...(request.sandbox ?? Sandbox.create()), status: undefined };
     const sandbox = this.#sandboxOf(id, { number: this.#count + 1, asked, request, owner });
     this.#byId.set(id, sandbox);
+    this.feed.follow(sandbox);
     this.#created.next(sandbox);
     this.#lives.begin(sandbox, { spec, files });
     return sandbox;
@@ -130,6 +134,7 @@ export class Sandboxes {
       ...{ asked: asked ?? Sandbox.create(), request: request ?? CreateSandboxRequest.create() },
     });
     this.#byId.set(sandbox.record.id, sandbox);
+    this.feed.follow(sandbox);
     for (const state of [sandbox.ready, sandbox.gone, sandbox.mainOver]) state.complete();
     if (backendId !== '') this.#backend.delete(backendId).subscribe({ error: ignore });
     this.#retire(sandbox);

@@ -10,6 +10,7 @@ import {
 } from '../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { TokenServiceDefinition } from '../wire/generated/sandboxrx/v1/tokens.js';
 import { RunServiceDefinition } from '../wire/generated/sandboxrx/v1/runs.js';
+import { WatchServiceDefinition } from '../wire/generated/sandboxrx/v1/watches.js';
 import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
@@ -25,6 +26,7 @@ import { bidirectional, serverStreaming, unary, type ServedMethod } from './serv
 import type { SnapshotService } from './snapshots/snapshot-service.js';
 import type { TemplateService } from './template-service.js';
 import type { TokenService } from './token-service.js';
+import { WatchService } from './watches/watch-service.js';
 
 /** Every call that a host answers. */
 export function servedMethods(
@@ -60,6 +62,7 @@ export function servedMethods(
     ...runMethods(new RunService({ ...streams, held, reconnectGraceMs })),
     ...fileMethods(files),
     ...tokenMethods(tokens),
+    ...watchMethods(new WatchService(backend, sandboxes)),
   ];
 }
 
@@ -218,5 +221,21 @@ function tokenMethods(service: TokenService): readonly ServedMethod[] {
     unary(definition, definition.methods.createToken, (request, context) =>
       service.create(request, context),
     ),
+  ];
+}
+
+function watchMethods(service: WatchService): readonly ServedMethod[] {
+  const definition = WatchServiceDefinition;
+  const { methods } = definition;
+  return [
+    serverStreaming(definition, methods.listProcesses, (request, stream) => {
+      service.listProcesses(request, stream);
+    }),
+    serverStreaming(definition, methods.watchProcesses, (request, stream) => {
+      service.watchProcesses(request, stream);
+    }),
+    serverStreaming(definition, methods.watchSandboxes, (request, stream) => {
+      service.watchSandboxes(request, stream);
+    }),
   ];
 }

@@ -14,6 +14,10 @@ export class Recently {
     }
   }
 
+  delete(id: string): void {
+    this.#ids.delete(id);
+  }
+
   has(id: string): boolean {
     return this.#ids.has(id);
   }

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { RunLifecycle, WindowSize } from '../process/process-controls.js';
 import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
+import type { ProcessState } from '../process/run.js';
 import type { StdinWrite } from '../process/stdin.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
 
@@ -15,6 +16,8 @@ export interface Capabilities {
    * is refused: that it is run once only could not be promised.
    */
   readonly attach: boolean;
+  /** The processes of a sandbox can be listed and watched. */
+  readonly processes: boolean;
   /** Files can be read, written, listed and removed. */
   readonly files: boolean;
   /** A sandbox can have scratch volumes, and snapshots of them can be taken, kept and restored. */
@@ -80,6 +83,43 @@ export interface SignalRequest {
   readonly sandboxId: string;
   readonly runId: string;
   readonly signal: string;
+}
+
+/** What is known of a process of a sandbox: a command that was run there, by whomever, or its main command. */
+export interface ProcessInfo {
+  /** The run's id, by which it can be attached to. */
+  readonly id: string;
+  readonly sandboxId: string;
+  /** The argv. */
+  readonly command: readonly string[];
+  /** `cancelled`: ended by the one who started it; `failed`: it could not be started, or how it ended is not known. */
+  readonly state: ProcessState;
+  /** It is the main command of its sandbox. */
+  readonly main?: true;
+  /** It has a terminal. */
+  readonly tty: boolean;
+  /** When it was asked for. */
+  readonly startedAtMs: number;
+  readonly endedAtMs?: number;
+  /** The exit status, where it has `exited`. */
+  readonly returncode?: number;
+  /** The signal that ended it, where one did. */
+  readonly signal?: string;
+  /** Why it has `failed`, in words. */
+  readonly reason?: string;
+  /** It cannot be found by its id any more, and is in no list: the last that is told of it. */
+  readonly forgotten?: true;
+}
+
+/** The processes of sandboxes. */
+export interface BackendProcesses {
+  /** Emits those that go on and those that have ended and can still be attached to, oldest first, and completes. */
+  list(sandboxId: string): Observable<ProcessInfo>;
+  /**
+   * Emits those that `list` would, calls `listed`, and then emits each change, to the end of the sandbox: then it
+   * completes. `forgotten` is a process's last. Who is behind may be told of several changes as one.
+   */
+  watch(sandboxId: string, listed?: () => void): Observable<ProcessInfo>;
 }
 
 /** Which part of the main command's output to give. */
@@ -168,9 +208,10 @@ export interface SandboxBackend {
   list(filter: SandboxFilter): Observable<SandboxInfo>;
   /**
    * Emits the sandboxes there are, then each one that changes; `status: 'deleted'` is a sandbox's last. One that no longer
-   * matches `filter` is told once more, so that it can be forgotten.
+   * matches `filter` is told once more, so that it can be forgotten. `listed` is called between those that there are and
+   * the first change.
    */
-  watch(filter: SandboxFilter): Observable<SandboxInfo>;
+  watch(filter: SandboxFilter, listed?: () => void): Observable<SandboxInfo>;
   /** Ends all runs; the sandbox can still be asked for its status and logs. */
   stop(sandboxId: string): Observable<SandboxInfo>;
   /** Ends all runs and removes everything. Completes when nothing is left. */
@@ -180,6 +221,7 @@ export interface SandboxBackend {
   /** Completes when the signal was sent. */
   signal(request: SignalRequest): Observable<never>;
   logs(request: LogsRequest): Observable<OutputEvent>;
+  readonly processes: BackendProcesses;
   readonly files: BackendFiles;
   readonly snapshots: BackendSnapshots;
 }

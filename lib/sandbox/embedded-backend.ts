@@ -18,6 +18,7 @@ import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
 import type {
   AttachRequest,
   BackendFiles,
+  BackendProcesses,
   BackendSnapshots,
   Capabilities,
   ExecRequest,
@@ -35,9 +36,6 @@ import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js'
 import { requireRunning, SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
 import { chosenVolume } from './volumes.js';
 
-/** The id of a sandbox's main command among its runs: none that a caller can give holds a NUL. */
-const mainRun = '\0main';
-
 /**
  * A backend whose sandboxes live in this program: it keeps the books (ids, status, runs to attach to, the main command
  * and its logs, lifetimes), and an engine does the rest.
@@ -45,6 +43,7 @@ const mainRun = '\0main';
 export class EmbeddedBackend<Box> implements SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
+  readonly processes: BackendProcesses;
   readonly files: BackendFiles;
   readonly snapshots: BackendSnapshots;
   readonly #engine: SandboxEngine<Box>;
@@ -54,6 +53,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     this.name = engine.name;
     this.capabilities = engine.capabilities;
     this.#engine = engine;
+    this.processes = this.#processesOf();
     this.files = this.#filesOf(engine.files);
     this.snapshots = this.#snapshotsOf(engine.snapshots);
   }
@@ -81,8 +81,8 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     return this.#sandboxes.list(wanted);
   }
 
-  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
-    return this.#sandboxes.watch(wanted);
+  watch(wanted: SandboxFilter, listed?: () => void): Observable<SandboxInfo> {
+    return this.#sandboxes.watch(wanted, listed);
   }
 
   stop(sandboxId: string): Observable<SandboxInfo> {
@@ -119,7 +119,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
         lifecycle.closed();
         return;
       }
-      const { box, runs } = entry;
+      const { box, runs, processes } = entry;
       if (runs.has(id)) {
         // Who only attaches has nothing of its own to be closed.
         subscriber.add(lifecycle.closed.bind(lifecycle));
@@ -129,7 +129,8 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
       }
       const source = (ties: Pick<ExecRequest, 'lifecycle' | 'paused$'>): Observable<ProcessEvent> =>
         this.#engine.spawn(box, { ...request, ...ties });
-      runs.start({ id, keep, lifecycle, paused$, source }, subscriber);
+      const told = processes.add(request);
+      runs.start({ id, keep, lifecycle, paused$, told, source }, subscriber);
     });
   }
 
@@ -145,10 +146,10 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
 
   logs({ sandboxId, follow }: LogsRequest): Observable<OutputEvent> {
     return defer(() => {
-      const { runs } = this.#sandboxes.get(sandboxId);
-      if (!runs.has(mainRun)) return EMPTY;
+      const { runs, processes } = this.#sandboxes.get(sandboxId);
+      if (!runs.has(processes.mainId)) return EMPTY;
       const output$ = runs
-        .attach(mainRun)
+        .attach(processes.mainId)
         .pipe(filter((event): event is OutputEvent => event.type !== 'exit'));
       return follow ? output$ : retainedOf(output$);
     });
@@ -189,7 +190,8 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     const end = (change: Partial<SandboxInfo>): void => {
       this.#endByItself(entry, change);
     };
-    this.exec({ ...plainRun, id: mainRun, keep: true, sandboxId, command }).subscribe({
+    const id = entry.processes.mainId;
+    this.exec({ ...plainRun, id, keep: true, sandboxId, command }).subscribe({
       next: (event) => {
         if (event.type !== 'exit') return;
         const { returncode } = event;
@@ -218,8 +220,20 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   #end(entry: SandboxEntry<Box>, change: Partial<SandboxInfo>): Observable<never> {
     return defer(() => {
       if (entry.info.status === 'running') this.#sandboxes.update(entry, change);
-      return this.#engine.close(entry.box);
+      const closed$ = defer(() => {
+        entry.processes.close();
+        return EMPTY;
+      });
+      return concat(this.#engine.close(entry.box), closed$);
     });
+  }
+
+  #processesOf(): BackendProcesses {
+    return {
+      list: (sandboxId) => defer(() => this.#sandboxes.get(sandboxId).processes.list),
+      watch: (sandboxId, listed) =>
+        defer(() => this.#sandboxes.get(sandboxId).processes.watch(listed)),
+    };
   }
 
   #filesOf(files: EngineFiles<Box>): BackendFiles {

@@ -33,7 +33,7 @@ export interface Observing {
  */
 export class ObservedRun implements Observer<ProcessEvent> {
   readonly #owner: Subscriber<ProcessEvent>;
-  readonly #ended: () => void;
+  readonly #ended: (end: StreamEnd, exit: ExitEvent | undefined) => void;
   readonly #log = new OutputLog();
   readonly #turns = new Turns();
   readonly #pauses = new PauseVotes();
@@ -45,7 +45,10 @@ export class ObservedRun implements Observer<ProcessEvent> {
   #end: StreamEnd | undefined;
 
   /** The run ends when `owner` unsubscribes; `ended` is called once, when nothing more will happen. */
-  constructor(owner: Subscriber<ProcessEvent>, ended: () => void) {
+  constructor(
+    owner: Subscriber<ProcessEvent>,
+    ended: (end: StreamEnd, exit: ExitEvent | undefined) => void,
+  ) {
     this.#owner = owner;
     this.#ended = ended;
   }
@@ -158,7 +161,7 @@ export class ObservedRun implements Observer<ProcessEvent> {
   #finish(end: StreamEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    this.#ended();
+    this.#ended(end, this.#exit);
     if (this.#observers !== undefined) terminate(this.#observers, end);
     terminate(this.#owner, end);
   }

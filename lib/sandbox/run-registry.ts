@@ -4,6 +4,7 @@ import type { RunLifecycle } from '../process/process-controls.js';
 import type { ProcessEvent } from '../process/process-event.js';
 import type { ExecRequest } from './backend.js';
 import { ObservedRun, type Observing } from './observed-run.js';
+import { outcomeOf, type ToldRun } from './told-run.js';
 
 /** How many ended runs with an id of the caller's are kept, so that a repeated start finds them. */
 const keptEndedRuns = 100;
@@ -16,30 +17,40 @@ export interface RegisteredRun {
   readonly lifecycle: RunLifecycle;
   /** Whether its starter wants it to pause. */
   readonly paused$: Observable<boolean>;
+  /** Where it is told how the run stands. Default: nowhere. */
+  readonly told?: ToldRun;
   /** The cold run, which tells `lifecycle` how it stands, and pauses for whoever observes it. */
   source(ties: Pick<ExecRequest, 'lifecycle' | 'paused$'>): Observable<ProcessEvent>;
 }
 
+/** What is kept of a run. */
+interface RunEntry {
+  readonly run: ObservedRun;
+  readonly told: ToldRun | undefined;
+}
+
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
 export class RunRegistry {
-  readonly #runs: Map<string, ObservedRun> = new Map();
+  readonly #runs: Map<string, RunEntry> = new Map();
   readonly #endedIds: string[] = [];
 
   /** Starts a run whose id is not known yet, for the subscriber whose unsubscribing ends it. */
   start(run: RegisteredRun, owner: Subscriber<ProcessEvent>): void {
-    const { id, keep, lifecycle, paused$ } = run;
-    const started = this.#observed(owner, id, keep);
-    const told: RunLifecycle = {
+    const { lifecycle, paused$, told } = run;
+    const started = this.#observed(owner, run);
+    const tied: RunLifecycle = {
       started: () => {
         started.started();
+        told?.started();
         lifecycle.started();
       },
       closed: () => {
         lifecycle.closed();
       },
     };
-    this.#runs.set(id, started);
-    started.start(run.source({ lifecycle: told, paused$: started.paused$ }), paused$);
+    this.#runs.set(run.id, { run: started, told });
+    started.start(run.source({ lifecycle: tied, paused$: started.paused$ }), paused$);
+    told?.begin();
   }
 
   attach(id: string, how?: Observing): Observable<ProcessEvent> {
@@ -47,7 +58,7 @@ export class RunRegistry {
       const known = this.#runs.get(id);
       if (known === undefined)
         subscriber.error(new SandboxNotFoundError(`there is no run ${id}`, { runId: id }));
-      else known.observe(how).subscribe(subscriber);
+      else known.run.observe(how).subscribe(subscriber);
     });
   }
 
@@ -56,9 +67,13 @@ export class RunRegistry {
   }
 
   /** On its own, because what is kept of an ended run keeps all that is in scope here. */
-  #observed(owner: Subscriber<ProcessEvent>, id: string, keep: boolean): ObservedRun {
-    return new ObservedRun(owner, () => {
+  #observed(
+    owner: Subscriber<ProcessEvent>,
+    { id, keep, told }: Pick<RegisteredRun, 'id' | 'keep' | 'told'>,
+  ): ObservedRun {
+    return new ObservedRun(owner, (end, exit) => {
       this.#ended(id, keep);
+      told?.ended(outcomeOf(end, exit), keep);
     });
   }
 
@@ -69,6 +84,8 @@ export class RunRegistry {
     }
     this.#endedIds.push(id);
     const oldest = this.#endedIds.length > keptEndedRuns ? this.#endedIds.shift() : undefined;
-    if (oldest !== undefined) this.#runs.delete(oldest);
+    if (oldest === undefined) return;
+    this.#runs.get(oldest)?.told?.forget();
+    this.#runs.delete(oldest);
   }
 }

@@ -2,11 +2,12 @@ import { map, toArray, type Observable, type ObservableInput } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { checkRecord, requireFunction, requireText } from '../process/validate.js';
 import type { SandboxBackend } from './backend.js';
+import { liveList } from './live-list.js';
 import { Sandbox } from './sandbox.js';
-import { sandboxList } from './sandbox-list.js';
 import {
   checkFilter,
   checkSpec,
+  isDeleted,
   type SandboxFilter,
   type SandboxInfo,
   type SandboxSpec,
@@ -74,14 +75,20 @@ export class SandboxClient {
   }
 
   /**
-   * The sandboxes there are, oldest first, and the whole list again at each change.
+   * The sandboxes there are, oldest first, and the whole list again at each change. One watch of the backend serves all who
+   * subscribe; who comes later is given the newest list at once.
    *
    * ```text
    * sandboxes$   a--b--c--     a = [one], b = [one, two], c = [two]
    * ```
    */
   get sandboxes$(): Observable<readonly SandboxInfo[]> {
-    return (this.#sandboxes$ ??= sandboxList(this.backend));
+    const { backend } = this;
+    return (this.#sandboxes$ ??= liveList({
+      watch: (listed) => backend.watch({}, listed),
+      isLast: isDeleted,
+      beginOf: ({ createdAtMs }) => createdAtMs,
+    }));
   }
 
   /**

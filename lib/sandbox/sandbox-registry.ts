@@ -1,28 +1,35 @@
 import { from, Observable } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
+import { News } from './news.js';
 import { RunRegistry } from './run-registry.js';
-import { SandboxNews } from './sandbox-news.js';
+import { SandboxProcesses } from './sandbox-processes.js';
 import {
+  isDeleted,
   matches,
   type SandboxFilter,
   type SandboxInfo,
   type ScratchVolume,
 } from './sandbox-spec.js';
 
-/** A sandbox that lives in this program: what is told of it, its engine's own handle, its volumes and its runs. */
+/** A sandbox that lives in this program: what is told of it, its engine's own handle, its volumes, and its runs. */
 export interface SandboxEntry<Box> {
   info: SandboxInfo;
   readonly box: Box;
   readonly volumes: readonly ScratchVolume[];
   readonly runs: RunRegistry;
+  readonly processes: SandboxProcesses;
 }
 
 /** The sandboxes of one embedded backend, and who watches them. */
 export class SandboxRegistry<Box> {
   readonly #entries: Map<string, SandboxEntry<Box>> = new Map();
   readonly #reserved: Set<string> = new Set();
-  readonly #news = new SandboxNews();
+  readonly #news: News<SandboxInfo> = new News(isDeleted);
+
+  constructor() {
+    this.#news.listed();
+  }
 
   /** Takes an id before the sandbox exists, so that it cannot be made twice at once. */
   reserve(id: string): void {
@@ -42,7 +49,8 @@ export class SandboxRegistry<Box> {
     info: SandboxInfo,
     { box, volumes }: Pick<SandboxEntry<Box>, 'box' | 'volumes'>,
   ): SandboxEntry<Box> {
-    const entry: SandboxEntry<Box> = { info, box, volumes, runs: new RunRegistry() };
+    const processes = new SandboxProcesses(info.id);
+    const entry: SandboxEntry<Box> = { info, box, volumes, runs: new RunRegistry(), processes };
     this.#entries.set(info.id, entry);
     this.#news.tell(info);
     return entry;
@@ -83,8 +91,8 @@ export class SandboxRegistry<Box> {
   }
 
   /** Those there are, then each change; one that no longer matches is told once more, so that it can be removed. */
-  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
-    return this.#news.watch(wanted);
+  watch(wanted: SandboxFilter, listed?: () => void): Observable<SandboxInfo> {
+    return this.#news.watch({ isWanted: (info) => matches(info, wanted), listed });
   }
 }
 

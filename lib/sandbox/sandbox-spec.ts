@@ -113,6 +113,11 @@ export function matches(info: SandboxInfo, filter: SandboxFilter): boolean {
   return (filter.tags ?? []).every((tag) => info.tags.includes(tag));
 }
 
+/** Whether this is the last that is told of a sandbox. */
+export function isDeleted({ status }: SandboxInfo): boolean {
+  return status === 'deleted';
+}
+
 /** What the id of a sandbox looks like. */
 export const sandboxIdPattern: RegExp = /^[\w.-]{1,128}$/;
 

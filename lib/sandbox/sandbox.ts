@@ -1,4 +1,4 @@
-import { filter, finalize, merge, Observable, take } from 'rxjs';
+import { filter, finalize, merge, Observable, take, toArray } from 'rxjs';
 import type { Chunk } from '../process/chunk-decoder.js';
 import { newId } from '../process/new-id.js';
 import {
@@ -20,10 +20,11 @@ import {
   refuse,
   requireText,
 } from '../process/validate.js';
-import type { SandboxBackend, SnapshotInfo } from './backend.js';
+import type { ProcessInfo, SandboxBackend, SnapshotInfo } from './backend.js';
 import { ensureDeleted } from './ensure-deleted.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
 import { execute } from './execute.js';
+import { liveList } from './live-list.js';
 import { RunControls } from './run-controls.js';
 import { SandboxFiles } from './sandbox-files.js';
 import type { SandboxInfo } from './sandbox-spec.js';
@@ -61,6 +62,7 @@ export class Sandbox {
   /** Its files. */
   readonly files: SandboxFiles;
   readonly #backend: SandboxBackend;
+  #processes$: Observable<readonly ProcessInfo[]> | undefined;
 
   /** @internal */
   constructor(backend: SandboxBackend, id: string) {
@@ -200,6 +202,48 @@ export class Sandbox {
     // Who only observes has nothing of its own to be closed.
     const source = this.#backend.attach(request).pipe(finalize(() => controls.closed()));
     return new Process(source, [id], { ...processOptions, id, controls });
+  }
+
+  /**
+   * The processes there are now, oldest first: those that go on, and those that have ended and can still be attached to.
+   *
+   * @throws {@link SandboxNotFoundError} through the operation, where there is no such sandbox.
+   * @throws {@link UnsupportedError} through the operation, where the backend keeps no list of them.
+   */
+  processes(): OperationRef<readonly ProcessInfo[]> {
+    return startOperation<readonly ProcessInfo[]>(
+      this.#backend.processes.list(this.id).pipe(toArray()),
+    );
+  }
+
+  /**
+   * The processes there are, whoever started them, and the whole list again at each change; completes when the sandbox has
+   * ended. A process stays in it as long as it can be attached to: one whose id was chosen for a while after its end.
+   * One watch of the backend serves all who subscribe; who comes later is given the newest list at once.
+   *
+   * ```text
+   * processes$   a--b--c--(d|)     a = [], b = [one running], c = [one exited], d = []
+   * ```
+   *
+   * @throws {@link SandboxNotFoundError} through the Observable, where there is no such sandbox.
+   * @throws {@link UnsupportedError} through the Observable, where the backend keeps no list of them.
+   *
+   * @example
+   * ```ts
+   * import type { Sandbox } from 'sandbox-rx';
+   *
+   * declare const sandbox: Sandbox;
+   * sandbox.processes$.subscribe((processes) => {
+   *   for (const { id, command, state } of processes) console.log(id, state, command.join(' '));
+   * });
+   * ```
+   */
+  get processes$(): Observable<readonly ProcessInfo[]> {
+    return (this.#processes$ ??= liveList({
+      watch: (listed) => this.#backend.processes.watch(this.id, listed),
+      isLast: ({ forgotten }) => forgotten === true,
+      beginOf: ({ startedAtMs }) => startedAtMs,
+    }));
   }
 
   /**

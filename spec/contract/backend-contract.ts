@@ -5,6 +5,7 @@ import { flowContract } from './flow.js';
 import { identityContract } from './identity.js';
 import { suiteOf } from './kit.js';
 import { outputContract } from './output.js';
+import { processesContract } from './processes.js';
 import { sandboxesContract } from './sandboxes.js';
 import { scopesContract } from './scopes.js';
 import { servicesContract } from './services.js';
@@ -40,6 +41,7 @@ export function backendContract(framework: TestFramework, subject: ContractSubje
     endingContract(suite);
     flowContract(suite);
     identityContract(suite);
+    processesContract(suite);
     terminalContract(suite);
     filesContract(suite);
     sandboxesContract(suite);

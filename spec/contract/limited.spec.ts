@@ -25,6 +25,7 @@ function limitedBackend(): SandboxBackend {
       tty: false,
       signals: false,
       attach: false,
+      processes: false,
       files: false,
       snapshots: false,
       services: false,
@@ -38,7 +39,7 @@ function limitedBackend(): SandboxBackend {
     },
     get: (id) => memory.get(id),
     list: (wanted) => memory.list(wanted),
-    watch: (wanted) => memory.watch(wanted),
+    watch: (wanted, listed) => memory.watch(wanted, listed),
     stop: (id) => memory.stop(id),
     delete: (id) => memory.delete(id),
     exec: (request: ExecRequest) =>
@@ -57,6 +58,7 @@ function limitedBackend(): SandboxBackend {
     attach: () => refused('attach'),
     signal: () => refused('signals'),
     logs: (request) => memory.logs(request),
+    processes: { list: () => refused('processes'), watch: () => refused('processes') },
     files: { read: none, write: none, list: none, remove: none },
     snapshots: { take: noSnapshots, get: noSnapshots, list: noSnapshots, delete: noSnapshots },
   };

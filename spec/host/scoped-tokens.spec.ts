@@ -67,6 +67,9 @@ const allowed: Readonly<Record<string, readonly ScopeName[]>> = {
       'SandboxService/ListFileSystemSnapshots',
       'FileService/ListFiles',
       'RunService/AttachProcess',
+      'WatchService/ListProcesses',
+      'WatchService/WatchProcesses',
+      'WatchService/WatchSandboxes',
     ],
   ),
   ...callsFor(
@@ -226,7 +229,7 @@ describe('every method of a host', () => {
 
   /** The others tell bound callers of their own sandbox alone. */
   const isNamedIn = (call: string) =>
-    !/ListSandboxes|(Get|List|Delete)FileSystemSnapshot/.test(call);
+    !/(List|Watch)Sandboxes|(Get|List|Delete)FileSystemSnapshot/.test(call);
 });
 
 describe('a token for one sandbox', () => {
@@ -236,6 +239,8 @@ describe('a token for one sandbox', () => {
     const client = new SandboxClient(backend);
     expect((await client.list()).map(({ id }) => id)).toEqual(['own']);
     expect((await firstValueFrom(backend.watch({}))).id).toBe('own');
+    const lists = firstValueFrom(client.sandboxes$);
+    expect((await lists).map(({ id }) => id)).toEqual(['own']);
     const sandbox = await client.get('own');
     expect((await sandbox.status()).status).toBe('running');
     expect((await sandbox.exec(['echoBoth'])).stdout).toBe('out\n');

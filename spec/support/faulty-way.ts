@@ -124,7 +124,10 @@ export class FaultyWay {
     const { to, isSilent$ } = way;
     this.#open.add(from);
     from.on('error', ignore);
-    const gone = once(from, 'close').then(() => this.#open.delete(from));
+    // One that is cut while it connects tells an error first.
+    const gone = once(from, 'close')
+      .catch(ignore)
+      .then(() => this.#open.delete(from));
     try {
       for await (const chunk of from) {
         const data = chunk as Buffer;

@@ -23,6 +23,7 @@ import {
   ProcessServiceDefinition,
 } from '../../lib/wire/generated/sandboxrx/v1/sandboxrx.js';
 import { TokenServiceDefinition } from '../../lib/wire/generated/sandboxrx/v1/tokens.js';
+import { WatchServiceDefinition } from '../../lib/wire/generated/sandboxrx/v1/watches.js';
 import { statusDetailsKey } from '../../lib/wire/grpc-code.js';
 import { readDetails } from '../../lib/wire/status-details.js';
 
@@ -116,6 +117,7 @@ const services: readonly Service[] = [
   RunServiceDefinition,
   FileServiceDefinition,
   TokenServiceDefinition,
+  WatchServiceDefinition,
 ];
 
 /** All calls of the services, by their names, as grpc-js describes them. */

@@ -163,6 +163,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
       tty: hasTerminals(),
       signals: true,
       attach: true,
+      processes: true,
       files: true,
       snapshots: snapshotDirectory !== undefined,
       services: true,

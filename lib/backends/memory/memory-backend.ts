@@ -110,6 +110,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
     tty: true,
     signals: true,
     attach: true,
+    processes: true,
     files: true,
     snapshots: true,
     services: false,

@@ -22,11 +22,14 @@ export interface ConnectOptions {
   readonly requestTimeoutMs?: number;
   /**
    * How long a server that is not available for now is asked again to make a sandbox, or whether one is ready, or to go on
-   * with a run under an id, in milliseconds. Default 30000. A sandbox is made once however often it is asked for; where no
-   * server is found at all, `create()` fails at once.
+   * with a run under an id or a list that is watched, in milliseconds. Default 30000. A sandbox is made once however often
+   * it is asked for; where no server is found at all, `create()` fails at once.
    */
   readonly retryBudgetMs?: number;
-  /** From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds. Default 1000. */
+  /**
+   * From one look at the list of sandboxes to the next, while somebody watches it, in milliseconds, where the server does not
+   * tell what changes, as hosts of this library do. Default 1000.
+   */
   readonly watchIntervalMs?: number;
   /**
    * Bytes that the server may send on a stream before they are read: what is in memory at most when a reader is slow,

@@ -67,12 +67,22 @@ import {
   type WriteStdinRequest,
   type WriteStdinResponse,
 } from '../../wire/generated/sandboxrx/v1/runs.js';
+import {
+  WatchServiceDefinition,
+  type ListProcessesRequest,
+  type ListProcessesResponse,
+  type WatchProcessesRequest,
+  type WatchProcessesResponse,
+  type WatchSandboxesRequest,
+  type WatchSandboxesResponse,
+} from '../../wire/generated/sandboxrx/v1/watches.js';
 import { rpcMethod, type RpcMethod } from './rpc-method.js';
 
 const { methods: sandbox } = SandboxServiceDefinition;
 const { methods: process } = ProcessServiceDefinition;
 const { methods: run } = RunServiceDefinition;
 const { methods: file } = FileServiceDefinition;
+const { methods: watch } = WatchServiceDefinition;
 const { methods: template } = SandboxTemplateServiceDefinition;
 const { methods: discovery } = DiscoveryServiceDefinition;
 
@@ -147,6 +157,18 @@ export const listFiles: RpcMethod<ListFilesRequest, ListFilesResponse> = rpcMeth
 export const removeFile: RpcMethod<RemoveFileRequest, RemoveFileResponse> = rpcMethod(
   FileServiceDefinition,
   file.removeFile,
+);
+export const listProcesses: RpcMethod<ListProcessesRequest, ListProcessesResponse> = rpcMethod(
+  WatchServiceDefinition,
+  watch.listProcesses,
+);
+export const watchProcesses: RpcMethod<WatchProcessesRequest, WatchProcessesResponse> = rpcMethod(
+  WatchServiceDefinition,
+  watch.watchProcesses,
+);
+export const watchSandboxes: RpcMethod<WatchSandboxesRequest, WatchSandboxesResponse> = rpcMethod(
+  WatchServiceDefinition,
+  watch.watchSandboxes,
 );
 export const createSandboxFromTemplate: RpcMethod<CreateSandboxFromTemplateRequest, Sandbox> =
   rpcMethod(SandboxServiceDefinition, sandbox.createSandboxFromTemplate);

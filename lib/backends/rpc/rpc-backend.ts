@@ -14,12 +14,12 @@ import {
   toArray,
 } from 'rxjs';
 import { UnsupportedError } from '../../process/errors/errors.js';
-import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
 import type {
   AttachRequest,
   BackendFiles,
+  BackendProcesses,
   BackendSnapshots,
   Capabilities,
   ExecRequest,
@@ -38,7 +38,7 @@ import { State, type Sandbox } from '../../wire/generated/coreweave/sandbox/v1/s
 import { SandboxOptions } from '../../wire/generated/sandboxrx/v1/sandboxrx.js';
 import { sandboxRequestOf } from '../../wire/sandbox-request.js';
 import { infoOf, isReady, isTerminal, lacksExit } from '../../wire/sandbox-state.js';
-import { notFound, unlessGone } from './gone.js';
+import { notFound, notMade, unlessGone } from './gone.js';
 import { RpcRunners, type Runners } from './runners.js';
 import { RpcTemplates, type Templates } from './templates.js';
 import { RpcTokens, type Tokens } from './tokens.js';
@@ -50,8 +50,11 @@ import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
 import type { Answer, RpcTransport } from './rpc-transport.js';
 import { SandboxCalls } from './sandbox-calls.js';
-import { SandboxWatch, type ListedSandbox } from './sandbox-watch.js';
 import { undoable } from './undoable.js';
+import type { ListedSandbox } from './watches/polled-sandboxes.js';
+import { RpcProcesses } from './watches/rpc-processes.js';
+import { sandboxChanges } from './watches/sandbox-changes.js';
+import { SandboxWatch } from './watches/sandbox-watch.js';
 
 /** How an rpc backend behaves, on any transport. */
 export interface RpcBackendConfig {
@@ -74,12 +77,14 @@ export class RpcBackend implements SandboxBackend {
     tty: true,
     signals: true,
     attach: true,
+    processes: true,
     files: true,
     snapshots: true,
     services: true,
     backpressure: true,
     isolation: true,
   };
+  readonly processes: BackendProcesses;
   readonly files: BackendFiles;
   readonly snapshots: BackendSnapshots;
   readonly runners: Runners;
@@ -90,7 +95,7 @@ export class RpcBackend implements SandboxBackend {
   readonly #runs: RpcRuns;
   readonly #image: string;
   readonly #watch: SandboxWatch;
-  /** Deleted by this client. The server may keep telling of them. */
+  /** Deleted by this client. The server keeps telling of them. */
   readonly #deleted = new Recently();
 
   constructor(transport: RpcTransport, config: RpcBackendConfig) {
@@ -99,7 +104,11 @@ export class RpcBackend implements SandboxBackend {
     this.#calls = new SandboxCalls(transport, config);
     this.#runs = new RpcRuns(transport, config);
     this.#image = config.image;
-    this.#watch = new SandboxWatch(this.#listed([]), config.watchIntervalMs);
+    this.#watch = new SandboxWatch({
+      ...{ list$: this.#listed([]), intervalMs: config.watchIntervalMs },
+      changes: (opening) => sandboxChanges(transport, config.retryBudgetMs, opening),
+    });
+    this.processes = new RpcProcesses(transport, config);
     this.snapshots = new RpcSnapshots(transport, config);
     this.files = rpcFiles(transport, {
       timeoutMs: config.requestTimeoutMs,
@@ -144,8 +153,8 @@ export class RpcBackend implements SandboxBackend {
     );
   }
 
-  watch(wanted: SandboxFilter): Observable<SandboxInfo> {
-    return this.#watch.watch(wanted);
+  watch(wanted: SandboxFilter, listed?: () => void): Observable<SandboxInfo> {
+    return this.#watch.watch(wanted, listed);
   }
 
   stop(sandboxId: string): Observable<SandboxInfo> {
@@ -165,9 +174,14 @@ export class RpcBackend implements SandboxBackend {
         this.#calls
           .end(sandboxId, { graceSeconds: 0, metadata: { [Extension.settle]: 'delete' } })
           .pipe(ignoreElements()),
-        this.#calls.poll(sandboxId, isTerminal).pipe(ignoreElements(), unlessGone<never>(EMPTY)),
+        this.#calls.poll(sandboxId, isTerminal).pipe(
+          tap(() => {
+            this.#deleted.add(sandboxId);
+          }),
+          ignoreElements(),
+          unlessGone<never>(EMPTY),
+        ),
         defer(() => {
-          this.#deleted.add(sandboxId);
           this.#watch.forget(sandboxId);
           return EMPTY;
         }),
@@ -235,6 +249,8 @@ export class RpcBackend implements SandboxBackend {
       );
     return undoable(made, (id) => this.delete(id)).pipe(
       tap((info) => {
+        // Its id may be that of one before it.
+        this.#deleted.delete(info.id);
         this.#watch.learn(info);
       }),
     );
@@ -255,10 +271,7 @@ export class RpcBackend implements SandboxBackend {
   #undone(sandboxId: string): Observable<never> {
     return concat(
       this.delete(sandboxId),
-      unsupported(
-        'sandboxOptions',
-        'the server cannot choose an id or limit processes, files, CPU time or the home of a sandbox; leave them out',
-      ),
+      throwError(() => new UnsupportedError('sandboxOptions', lackedOptions)),
     );
   }
 }
@@ -266,18 +279,8 @@ export class RpcBackend implements SandboxBackend {
 /** To be answered when it runs, by a host of ours. */
 const settled = { [Extension.settle]: 'create' };
 
-function unsupported(capability: string, message: string): Observable<never> {
-  return throwError(() => new UnsupportedError(capability, message));
-}
-
-function notMade({
-  id: sandboxId,
-  reason = 'the server does not say why',
-}: SandboxInfo): SandboxError {
-  return new SandboxError('ERR_SANDBOX_OVER', `the sandbox could not be started: ${reason}`, {
-    sandboxId,
-  });
-}
+const lackedOptions =
+  'the server cannot choose an id or limit processes, files, CPU time or the home of a sandbox; leave them out';
 
 /** A run of which nothing is ever started. */
 function refused(error: unknown, lifecycle: ExecRequest['lifecycle']): Observable<never> {

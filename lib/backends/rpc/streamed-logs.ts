@@ -10,6 +10,7 @@ import {
 import { unavailableReasons } from '../../wire/reasons.js';
 import { streamLogs } from './methods.js';
 import type { RpcTransport } from './rpc-transport.js';
+import { streamed } from './streamed.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
 
 /** So often a stream that broke is taken up again, counted anew after each piece that comes. */
@@ -57,23 +58,6 @@ function opened(
   cursor: Cursor,
 ): Observable<OutputEvent> {
   return new Observable((subscriber) => {
-    const stream = transport.open(
-      streamLogs,
-      {
-        opened: () => undefined,
-        message: (entry) => {
-          if (entry.error === undefined) tell(entry);
-          else subscriber.error(errorOf(entry.error, sandboxId));
-        },
-        end: () => {
-          subscriber.complete();
-        },
-        error: (error) => {
-          subscriber.error(error);
-        },
-      },
-      { subject: { sandboxId } },
-    );
     const tell = ({ data, logSessionId, nextLogOffset }: LogEntry): void => {
       cursor.sessionId = logSessionId;
       cursor.sessionOffset = nextLogOffset;
@@ -85,11 +69,20 @@ function opened(
     const resume = sessionId !== '' && {
       ...{ resumeLogSessionId: sessionId, resumeLogOffset: sessionOffset },
     };
-    stream.send(StreamLogsRequest.fromPartial({ sandboxId, follow, ...resume }));
-    stream.halfClose();
-    return () => {
-      stream.cancel();
-    };
+    const request = StreamLogsRequest.fromPartial({ sandboxId, follow, ...resume });
+    const options = { subject: { sandboxId } };
+    return streamed(transport, { method: streamLogs, request, options }).subscribe({
+      next: (entry) => {
+        if (entry.error === undefined) tell(entry);
+        else subscriber.error(errorOf(entry.error, sandboxId));
+      },
+      error: (error: unknown) => {
+        subscriber.error(error);
+      },
+      complete: () => {
+        subscriber.complete();
+      },
+    });
   });
 }
 

@@ -60,6 +60,11 @@ const accesses: Readonly<Record<string, Readonly<Record<string, Access>>>> = {
     WriteStdin: 'writes sandbox',
     SignalProcess: 'writes sandbox',
   },
+  'sandboxrx.v1.WatchService': {
+    ListProcesses: 'reads sandbox',
+    WatchProcesses: 'reads sandbox',
+    WatchSandboxes: 'reads seen',
+  },
   'sandboxrx.v1.FileService': { ListFiles: 'reads sandbox', RemoveFile: 'writes sandbox' },
   // Else a token could be kept alive for ever.
   'sandboxrx.v1.TokenService': { CreateToken: 'refused' },

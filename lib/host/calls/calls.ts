@@ -53,6 +53,9 @@ const openService = '/grpc.health.v1.Health/';
 /** Who has shown no token. */
 const nobody: Caller = { caller: undefined, isAdmin: false, scope: undefined };
 
+/** Goes on until the caller has enough: one that is shutting down lets them go elsewhere at once. */
+const watchService = '/sandboxrx.v1.WatchService/';
+
 /** Runs a command for as long as it lasts, or begins one that lasts longer. */
 const runMethods: ReadonlySet<string> = new Set(['Exec', 'StreamExec', 'StartProcess']);
 
@@ -112,6 +115,8 @@ export class Calls {
   /** From now on calls are refused. */
   drain(): void {
     this.#isDraining = true;
+    for (const call of [...this.#open])
+      if (call.path.startsWith(watchService)) call.fail(shuttingDown());
   }
 
   /** Completes when no call goes on. */

@@ -22,13 +22,13 @@ export class RunMeter {
 
 /** The same backend, whose runs are counted: those of calls and main commands alike. */
 export function metered(backend: SandboxBackend, meter: RunMeter): SandboxBackend {
-  const { name, capabilities, files, snapshots } = backend;
+  const { name, capabilities, processes, files, snapshots } = backend;
   return {
-    ...{ name, capabilities, files, snapshots },
+    ...{ name, capabilities, processes, files, snapshots },
     create: (spec) => backend.create(spec),
     get: (sandboxId) => backend.get(sandboxId),
     list: (filter) => backend.list(filter),
-    watch: (filter) => backend.watch(filter),
+    watch: (filter, listed) => backend.watch(filter, listed),
     stop: (sandboxId) => backend.stop(sandboxId),
     delete: (sandboxId) => backend.delete(sandboxId),
     exec: (request) => meteredRun(backend, meter, request),

@@ -1,0 +1,40 @@
+import { Observable } from 'rxjs';
+import type { RpcMethod } from './rpc-method.js';
+import type { CallOptions, RpcTransport } from './rpc-transport.js';
+
+/** A call with one request and a stream of answers. */
+export interface Streaming<Request, Response> {
+  readonly method: RpcMethod<Request, Response>;
+  readonly request: Request;
+  readonly options: CallOptions;
+}
+
+/** The answers to a call, which is made for each subscription; unsubscribing cancels it. */
+export function streamed<Request, Response>(
+  transport: RpcTransport,
+  { method, request, options }: Streaming<Request, Response>,
+): Observable<Response> {
+  return new Observable((subscriber) => {
+    const stream = transport.open(
+      method,
+      {
+        opened: () => undefined,
+        message: (message) => {
+          subscriber.next(message);
+        },
+        end: () => {
+          subscriber.complete();
+        },
+        error: (error) => {
+          subscriber.error(error);
+        },
+      },
+      options,
+    );
+    stream.send(request);
+    stream.halfClose();
+    return () => {
+      stream.cancel();
+    };
+  });
+}
