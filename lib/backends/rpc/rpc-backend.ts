@@ -7,7 +7,7 @@ import {
   ignoreElements,
   map,
   mergeMap,
-  Observable,
+  type Observable,
   of,
   tap,
   throwError,
@@ -45,6 +45,7 @@ import { RpcTokens, type Tokens } from './tokens.js';
 import { createSandboxFromTemplate } from './methods.js';
 import { Recently } from '../../process/recently.js';
 import { rpcFiles } from './rpc-files.js';
+import { neverStarted } from './runs/never-started.js';
 import { RpcRuns } from './runs/rpc-runs.js';
 import { RpcSnapshots } from './rpc-snapshots.js';
 import { streamedLogs } from './streamed-logs.js';
@@ -70,6 +71,7 @@ export interface RpcBackendConfig {
 
 /** How long the main command of a sandbox that is stopped may take to end itself. */
 const stopGraceSeconds = 10;
+
 /** Sandboxes of a server that speaks coreweave.sandbox.v1. */
 export class RpcBackend implements SandboxBackend {
   readonly name: string;
@@ -192,7 +194,7 @@ export class RpcBackend implements SandboxBackend {
   exec(request: ExecRequest): Observable<ProcessEvent> {
     return defer(() =>
       this.#deleted.has(request.sandboxId)
-        ? refused(notFound(request.sandboxId), request.lifecycle)
+        ? neverStarted(notFound(request.sandboxId), request.lifecycle)
         : this.#runs.exec(request),
     );
   }
@@ -281,11 +283,3 @@ const settled = { [Extension.settle]: 'create' };
 
 const lackedOptions =
   'the server cannot choose an id or limit processes, files, CPU time or the home of a sandbox; leave them out';
-
-/** A run of which nothing is ever started. */
-function refused(error: unknown, lifecycle: ExecRequest['lifecycle']): Observable<never> {
-  return new Observable((subscriber) => {
-    subscriber.error(error);
-    lifecycle.closed();
-  });
-}
