@@ -2,6 +2,7 @@ import {
   AsyncSubject,
   concat,
   ignoreElements,
+  retry,
   Subject,
   Subscription,
   timer,
@@ -46,6 +47,9 @@ export interface NewSandbox {
   readonly owner: string | undefined;
 }
 
+/** From a watch of the backend that failed to the next, in milliseconds. */
+const watchAgainMs = 1000;
+
 /** The sandboxes of a host, from their creation to the end of their retention. They belong to no call. */
 export class Sandboxes {
   /** For those who watch them all. */
@@ -64,12 +68,14 @@ export class Sandboxes {
     this.#lives = new SandboxLives(backend, (sandbox) => {
       this.#retire(sandbox);
     });
+    // A backend that is not to be reached now tells later what has ended meanwhile.
+    const infos$ = backend.watch({}).pipe(retry({ delay: watchAgainMs }));
     this.#waiting.add(
-      backend.watch({}).subscribe({
+      infos$.subscribe({
         next: (info) => {
           this.#heardOf(info);
         },
-        error: () => undefined,
+        error: ignore,
       }),
     );
   }

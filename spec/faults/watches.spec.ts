@@ -251,3 +251,22 @@ describe('lists of a host that is restarted', () => {
     way.close();
   });
 });
+
+describe('a host that could not reach its backend for longer than it tries', () => {
+  it('hears of what has ended there', async () => {
+    const inner = await FaultyHost.of(memory());
+    const { way, backend, close } = await inner.faulty({ retryBudgetMs: 0 });
+    const outer = await FaultyHost.of(backend);
+    const sandbox = await outer.client.create();
+    const [{ id: innerId = '' } = {}] = await inner.client.list();
+    way.refuses = true;
+    way.cut('reset');
+    await elapsed(200);
+    way.refuses = false;
+    await (await inner.client.get(innerId)).stop();
+    await eventually('the host knows', async () => (await sandbox.status()).status === 'stopped');
+    await outer.close();
+    close();
+    await inner.close();
+  });
+});
