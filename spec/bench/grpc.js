@@ -1,11 +1,10 @@
 // @ts-check
 // Runs over gRPC: our client against bare grpc-js, and our host against the backend that it serves.
-import { createServer, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { alternate, inChildren, median, ours, perSecond, quantile, quick } from './harness.js';
 import { grpcBackend, localBackend, Sandbox, SandboxClient } from './library.js';
-import { frame, initMessage, mebibyte, memory, start, streamExec } from './servers.js';
+import { distant, frame, initMessage, mebibyte, memory, start, streamExec } from './servers.js';
 
 const windowBytes = 8 * mebibyte;
 const totalBytes = (quick ? 64 : 1024) * mebibyte;
@@ -190,29 +189,6 @@ async function smallMessages() {
     rounds: quick ? 2 : 7,
     parameters: { url: server.url, total: count * 64, unit: 64 },
   });
-}
-
-/** A proxy that holds back what it forwards for `delayMs` each way. */
-async function distant(/** @type {string} */ url, /** @type {number} */ delayMs) {
-  const { hostname, port } = new URL(url);
-  const forward = (
-    /** @type {import('node:net').Socket} */ from,
-    /** @type {import('node:net').Socket} */ to,
-  ) => {
-    from.on('data', (data) => setTimeout(() => to.write(data), delayMs));
-    from.on('close', () => setTimeout(() => to.destroy(), delayMs));
-    from.on('error', () => undefined);
-  };
-  const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
-    near.setNoDelay();
-    far.setNoDelay();
-    forward(near, far);
-    forward(far, near);
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
-  return { url: `http://127.0.0.1:${address.port}`, stop: () => server.close() };
 }
 
 async function farAway(/** @type {number} */ roundTripMs) {

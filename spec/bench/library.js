@@ -18,7 +18,7 @@ export const { grpcBackend, localBackend, websocketBackend } = await (other
   ? otherBuild('node.js')
   : import('sandbox-rx/node'));
 export const { Host } = await (other ? otherBuild('host.js') : import('sandbox-rx/host'));
-export const { memoryBackend } = await (other
+export const { exit, memoryBackend, out } = await (other
   ? otherBuild('testing.js')
   : import('sandbox-rx/testing'));
 

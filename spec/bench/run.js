@@ -13,6 +13,7 @@ const benchmarks = [
   'sandbox',
   'spawn-memory',
   'grpc',
+  'tunnel',
 ];
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = named.filter((name) => !benchmarks.includes(name));

@@ -1,10 +1,14 @@
 // @ts-check
 // The servers of the gRPC benchmarks, each in a process of its own.
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
-import { Host, localBackend, memoryBackend } from './library.js';
+import { map, reduce } from 'rxjs';
+import { WebSocketServer } from 'ws';
+import { exit, Host, localBackend, memoryBackend, out } from './library.js';
 import { mebibyte } from './streams.js';
 
 const frame = 65_536;
@@ -88,8 +92,66 @@ async function bare(/** @type {{ total: number, size: number, window?: number }}
   });
 }
 
+/** A WebSocket that sends, or takes, as it is told by the first message, and then closes. */
+async function bareWebSocket() {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
+  server.on('connection', (socket) => {
+    socket.once('message', (asked) => {
+      const [what, total, size] = String(asked).split(' ');
+      if (what === 'send')
+        sendFrames(socket, { left: Number(total), data: Buffer.alloc(Number(size)) });
+      else takeBytes(socket, Number(total));
+    });
+  });
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return `ws://127.0.0.1:${port}`;
+}
+
+/**
+ * No faster than the other side takes them.
+ *
+ * @param {import('ws').WebSocket} socket
+ * @param {{ left: number, data: Buffer }} frames
+ */
+function sendFrames(socket, frames) {
+  const { data } = frames;
+  while (frames.left > 0) {
+    frames.left -= data.length;
+    if (socket.bufferedAmount > mebibyte) {
+      socket.send(data, () => sendFrames(socket, frames));
+      return;
+    }
+    socket.send(data);
+  }
+  socket.close();
+}
+
+function takeBytes(/** @type {import('ws').WebSocket} */ socket, /** @type {number} */ left) {
+  socket.on('message', (/** @type {Buffer} */ data) => {
+    left -= data.length;
+    if (left <= 0) socket.close();
+  });
+}
+
+/** Writes so many bytes in pieces of a size. */
+function* zeros(/** @type {{ command: readonly string[] }} */ { command: [, total, size] }) {
+  const step = out(Buffer.alloc(Number(size)));
+  for (let left = Number(total); left > 0; left -= Number(size)) yield step;
+}
+
+/** Writes how many bytes of input came. */
+function count(/** @type {{ stdin$: import('rxjs').Observable<Uint8Array> }} */ { stdin$ }) {
+  return stdin$.pipe(
+    reduce((sum, data) => sum + data.length, 0),
+    map((sum) => out(String(sum))),
+  );
+}
+
 const kinds = {
   bare,
+  ws: bareWebSocket,
+  programs: () => new Host(memoryBackend({ programs: { zeros, count, true: [exit(0)] } })).listen(),
   local: (/** @type {import('../../lib/host.js').HostOptions} */ options) =>
     new Host(localBackend({ isolation: 'none' }), options).listen(),
   /** Runs write nothing until they are ended. */
@@ -126,6 +188,29 @@ export async function start(kind, parameters = {}) {
       child.kill();
     },
   };
+}
+
+/** A proxy that holds back what it forwards for `delayMs` each way. */
+export async function distant(/** @type {string} */ url, /** @type {number} */ delayMs) {
+  const { hostname, port } = new URL(url);
+  const forward = (
+    /** @type {import('node:net').Socket} */ from,
+    /** @type {import('node:net').Socket} */ to,
+  ) => {
+    from.on('data', (data) => setTimeout(() => to.write(data), delayMs));
+    from.on('close', () => setTimeout(() => to.destroy(), delayMs));
+    from.on('error', () => undefined);
+  };
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    near.setNoDelay();
+    far.setNoDelay();
+    forward(near, far);
+    forward(far, near);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${address.port}`, stop: () => server.close() };
 }
 
 /** The resident set of this process: now, and the most that it was, in MiB. */
