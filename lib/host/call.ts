@@ -31,8 +31,10 @@ export interface HostStream<Request, Response> extends Scoped {
   pause(paused: boolean): void;
   /** Sends a message; `false` when the caller is behind, and {@link HostStream.whenDrained} tells when it is not. */
   send(message: Response): boolean;
-  /** The same with a message that is encoded already: the bytes are not to be changed after that. */
-  sendEncoded(message: Uint8Array): boolean;
+  /** The same with a message that is encoded already, in parts: the bytes are not to be changed after that. */
+  sendEncoded(message: readonly Uint8Array[]): boolean;
+  /** Larger messages travel in pieces, which costs whoever puts them together a copy. */
+  readonly pieceBytes: number;
   /** Calls back, once, when there is room again. */
   whenDrained(callback: () => void): void;
   end(trailers?: CallMetadata): void;

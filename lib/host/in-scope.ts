@@ -74,6 +74,7 @@ function checked<Request, Response>(
     },
     send: (message) => stream.send(message),
     sendEncoded: (message) => stream.sendEncoded(message),
+    pieceBytes: stream.pieceBytes,
     whenDrained: (callback) => {
       stream.whenDrained(callback);
     },

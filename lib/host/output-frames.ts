@@ -20,7 +20,7 @@ interface FramesOptions {
 }
 
 /** Where frames go. */
-type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained'>;
+type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained' | 'pieceBytes'>;
 
 /**
  * The output of a run on its way to the caller: at once while the caller keeps up; while it is behind, what comes is
@@ -29,6 +29,7 @@ type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained'>;
 export class OutputFrames {
   readonly #stream: Stream;
   readonly #options: FramesOptions;
+  readonly #maxFrameBytes: number;
   /** In the order in which it came. */
   readonly #waiting: WaitingFrame[] = [];
   #waitingBytes = 0;
@@ -38,10 +39,11 @@ export class OutputFrames {
   constructor(stream: Stream, options: FramesOptions) {
     this.#stream = stream;
     this.#options = options;
+    this.#maxFrameBytes = Math.min(options.maxFrameBytes, stream.pieceBytes);
   }
 
   add({ type, data }: OutputEvent): void {
-    const { maxFrameBytes } = this.#options;
+    const maxFrameBytes = this.#maxFrameBytes;
     for (let at = 0; at < data.length; at += maxFrameBytes) {
       const piece = data.length <= maxFrameBytes ? data : data.subarray(at, at + maxFrameBytes);
       if (this.#isBehind) this.#gather(type, piece);
@@ -56,7 +58,7 @@ export class OutputFrames {
 
   #gather(type: OutputStream, data: Uint8Array): void {
     const last = this.#waiting.at(-1);
-    if (last?.type === type && last.bytes + data.length <= this.#options.maxFrameBytes) {
+    if (last?.type === type && last.bytes + data.length <= this.#maxFrameBytes) {
       last.pieces.push(data);
       last.bytes += data.length;
     } else {
@@ -74,7 +76,7 @@ export class OutputFrames {
   }
 
   #send(output: FrameOutput): void {
-    const hasRoom = this.#stream.sendEncoded(encodedOutput(output, allocate));
+    const hasRoom = this.#stream.sendEncoded(encodedOutput(output));
     if (hasRoom || this.#isBehind) return;
     this.#isBehind = true;
     this.#stream.whenDrained(() => {
@@ -98,9 +100,4 @@ export class OutputFrames {
     this.#isPaused = isFull;
     this.#options.pause(isFull);
   }
-}
-
-/** Every byte is written before it is sent. */
-function allocate(length: number): Uint8Array {
-  return Buffer.allocUnsafe(length);
 }

@@ -76,27 +76,20 @@ export interface FrameOutput {
 
 /**
  * Output as an encoded `ExecStreamResponse`: field 2, with the stream as field 1 and the bytes as field 2. By hand, since the
- * generated code copies the bytes twice, and needs them in one piece.
+ * generated code copies the bytes twice, and needs them in one piece. Here they are the parts after the first.
  */
-export function encodedOutput(
-  { type, pieces, bytes }: FrameOutput,
-  allocate: (length: number) => Uint8Array,
-): Uint8Array {
+export function encodedOutput({ type, pieces, bytes }: FrameOutput): readonly Uint8Array[] {
   const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
   const stream = type === 'stderr' ? STREAM_STDERR : STREAM_STDOUT;
   const inner = 3 + varintLength(bytes) + bytes;
-  const frame = allocate(1 + varintLength(inner) + inner);
-  let at = putVarint(frame, { at: 1, value: inner });
-  frame[0] = outputTag;
-  frame[at++] = streamTag;
-  frame[at++] = stream;
-  frame[at++] = dataTag;
-  at = putVarint(frame, { at, value: bytes });
-  for (const piece of pieces) {
-    frame.set(piece, at);
-    at += piece.length;
-  }
-  return frame;
+  const head = new Uint8Array(1 + varintLength(inner) + inner - bytes);
+  let at = putVarint(head, { at: 1, value: inner });
+  head[0] = outputTag;
+  head[at++] = streamTag;
+  head[at++] = stream;
+  head[at++] = dataTag;
+  putVarint(head, { at, value: bytes });
+  return [head, ...pieces];
 }
 
 /** Field numbers, each with its wire type: two have a length, one is a number. */

@@ -14,6 +14,8 @@ const aheadBytes = 65_536;
 
 /** A stream of grpc-js. */
 export class GrpcHostStream<Request, Response> implements HostStream<Request, Response> {
+  /** HTTP/2 cuts everything into small pieces. */
+  readonly pieceBytes: number = Infinity;
   readonly metadata: CallMetadata;
   readonly caller: string | undefined;
   readonly scope: Scope | undefined;
@@ -61,10 +63,14 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
   }
 
   send(message: Response): boolean {
-    return this.sendEncoded(this.#encode(message));
+    return this.#write(this.#encode(message));
   }
 
-  sendEncoded(message: Uint8Array): boolean {
+  sendEncoded(message: readonly Uint8Array[]): boolean {
+    return this.#over || this.#write(Buffer.concat(message));
+  }
+
+  #write(message: Uint8Array): boolean {
     if (this.#over) return true;
     const { length } = message;
     this.#unsentBytes += length;

@@ -35,10 +35,14 @@ interface Types<Request, Response> {
 /** A caller is behind when so much of a call waits for it. */
 const aheadBytes = 65_536;
 
+/** A frame of the tunnel has room for as much, with what surrounds it. */
+const pieceBytes = 65_536;
+
 /** A call of a tunnel from its admission to its end: to its service it is what a call of gRPC is. */
 export class TunnelCall<Request, Response>
   implements HostStream<Request, Response>, ServedCallObserver
 {
+  readonly pieceBytes: number = pieceBytes;
   readonly metadata: CallMetadata;
   readonly #arrival: TunnelArrival;
   readonly #types: Types<Request, Response>;
@@ -95,14 +99,14 @@ export class TunnelCall<Request, Response>
   }
 
   send(message: Response): boolean {
-    return this.sendEncoded(this.#types.responseType.encode(message).finish());
+    return this.sendEncoded([this.#types.responseType.encode(message).finish()]);
   }
 
-  sendEncoded(message: Uint8Array): boolean {
+  sendEncoded(message: readonly Uint8Array[]): boolean {
     if (this.#isOver) return true;
-    const { length } = message;
+    const length = message.reduce((bytes, part) => bytes + part.length, 0);
     this.#unsentBytes += length;
-    this.#arrival.call.send([message], () => {
+    this.#arrival.call.send(message, () => {
       this.#unsentBytes -= length;
       if (this.#unsentBytes < aheadBytes) this.#drained();
     });
