@@ -56,6 +56,8 @@ describeInChromium('in Chromium, over its own WebSocket', () => {
   });
 
   it('has had nothing to complain of', () => {
-    expect(opened.complaints).toEqual([]);
+    // Chromium writes down by itself what a test of services asks for on purpose: a port of a sandbox that is gone.
+    const refusal = 'Failed to load resource: net::ERR_CONNECTION_REFUSED';
+    expect(opened.complaints.filter((text) => text !== refusal)).toEqual([]);
   });
 });
