@@ -56,6 +56,12 @@ export class OutputFrames {
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#send(frame);
   }
 
+  /** Output of a stream that has not been sent, in bytes. */
+  waiting(type: OutputStream): number {
+    const ofStream = this.#waiting.filter((frame) => frame.type === type);
+    return ofStream.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   #gather(type: OutputStream, data: Uint8Array): void {
     const last = this.#waiting.at(-1);
     if (last?.type === type && last.bytes + data.length <= this.#maxFrameBytes) {

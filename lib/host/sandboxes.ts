@@ -1,10 +1,12 @@
 import {
   AsyncSubject,
   concat,
+  endWith,
   ignoreElements,
   retry,
   Subject,
   Subscription,
+  takeUntil,
   timer,
   type Observable,
 } from 'rxjs';
@@ -153,9 +155,11 @@ export class Sandboxes {
   }
 
   /** Forgets an ended sandbox. */
-  remove({ record: { id }, forgotten }: HostSandbox): void {
-    this.#byId.delete(id);
-    forgotten.complete();
+  remove(sandbox: HostSandbox): void {
+    const { id } = sandbox.record;
+    // Another one may have been given its id.
+    if (this.#byId.get(id) === sandbox) this.#byId.delete(id);
+    sandbox.forgotten.complete();
   }
 
   /** Ends all sandboxes; completes when nothing is left. */
@@ -207,13 +211,16 @@ export class Sandboxes {
   #retire(sandbox: HostSandbox): void {
     const { endedAtMs = Date.now() } = sandbox.record;
     const leftMs = Math.max(0, endedAtMs + this.#config.retentionMs - Date.now());
+    const forgotten$ = sandbox.forgotten.pipe(endWith(undefined));
     this.#waiting.add(
-      timer(leftMs).subscribe({
-        next: () => {
-          this.remove(sandbox);
-        },
-        error: ignore,
-      }),
+      timer(leftMs)
+        .pipe(takeUntil(forgotten$))
+        .subscribe({
+          next: () => {
+            this.remove(sandbox);
+          },
+          error: ignore,
+        }),
     );
   }
 }

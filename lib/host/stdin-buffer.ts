@@ -73,12 +73,12 @@ export class StdinBuffer {
     if (this.#sender === sender) this.#sender = noSender;
   }
 
-  /** @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where too much waits */
+  /** @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where too much would wait; then nothing of it was taken */
   write(data: Uint8Array): void {
     if (this.#hasEnded || this.#isLeft) return;
-    this.#received += data.length;
-    if (this.#received - this.#accepted > this.#maxBytes)
+    if (this.#received + data.length - this.#accepted > this.#maxBytes)
       throw exhausted(`stdin: more than ${this.#maxBytes} bytes of it wait`);
+    this.#received += data.length;
     if (this.#isFull) this.#sender.pause(true);
     if (this.#reader === undefined) this.#waiting.push(data);
     else this.#hand(this.#reader, data);
@@ -100,7 +100,8 @@ export class StdinBuffer {
 
   get #isFull(): boolean {
     const isWanted = !this.#isLeft && !this.#hasEnded;
-    return isWanted && this.#received - this.#accepted >= fullBytes;
+    const waits = this.#received - this.#accepted;
+    return isWanted && waits >= Math.min(fullBytes, this.#maxBytes);
   }
 
   #readBy(reader: Subscriber<StdinWrite>): void {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { firstValueFrom, retry } from 'rxjs';
 import { SandboxValidationError, type Process } from 'sandbox-rx';
 import { Host, type HostLimits } from 'sandbox-rx/host';
+import { localBackend } from 'sandbox-rx/node';
 import { Harness, memory } from './harness.js';
 
 const harness = new Harness();
@@ -28,6 +29,11 @@ async function callers(limits: HostLimits) {
   const { url } = await harness.listening({ tokens, limits });
   const client = (token: string) => harness.client({ url, token, retryBudgetMs: 0 });
   return { ada: client('token-of-ada'), grace: client('token-of-grace') };
+}
+
+/** A host of sandboxes on this machine. */
+async function remoteOf(limits: HostLimits): Promise<string> {
+  return (await harness.listening({ limits }, localBackend({ isolation: 'none' }))).url;
 }
 
 /** Settles when the run has begun to write. */
@@ -126,6 +132,15 @@ describe('limits', () => {
     });
     await sandbox.files.write('/small', new Uint8Array(50_000));
     expect(await sandbox.files.read('/small')).toHaveLength(50_000);
+  });
+
+  it('lets the input of a run under an id wait for room, and loses none of it', async () => {
+    const url = await remoteOf({ maxStdinBytes: 65_536 });
+    const sandbox = await harness.client({ url, retryBudgetMs: 20_000 }).create();
+    const data = Buffer.from(Array.from({ length: 400_000 }, (_, index) => index % 251));
+    const command = ['sh', '-c', 'sleep 0.2; cat'];
+    const { stdoutBytes } = await sandbox.exec(command, { id: 'one', stdin: [data] });
+    expect(data.equals(stdoutBytes)).toBe(true);
   });
 
   it('refuses input that would fill the memory, and ends its run', async () => {

@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { localBackend } from 'sandbox-rx/node';
 import { SandboxClient } from 'sandbox-rx';
 import { memoryBackend } from 'sandbox-rx/testing';
@@ -73,6 +76,15 @@ class BareStream<Response> {
 
   leave(): void {
     this.#stream.end();
+  }
+
+  /** Reads nothing more. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
   }
 
   async end(): Promise<BareEnd> {
@@ -166,6 +178,22 @@ describe('AttachProcess', () => {
     expect((await again.end()).code).toBe(0);
   });
 
+  it('makes the run wait also for one who confirms what was never sent', async () => {
+    const host = await opened();
+    const written = join(mkdtempSync(join(tmpdir(), 'sandbox-rx-runs-')), 'written');
+    const script = 'while :; do head -c 1000000 /dev/zero; echo >> "$0"; done';
+    await started(host, { init: { command: ['sh', '-c', script, written] }, stdin: false });
+    const run = observer(host, { observerId: 'starter' });
+    await eventually('it is told', () => run.messages.length > 0);
+    run.pause();
+    for (let round = 0; round < 100; round++) {
+      run.send('received', { stdout: 2n ** 53n });
+      await elapsed(10);
+    }
+    expect(readFileSync(written).length).toBeLessThan(30);
+    rmSync(dirname(written), { recursive: true });
+  });
+
   it('of a host that was restarted says that the run is lost', async () => {
     const host = await opened();
     await started(host);
@@ -211,6 +239,27 @@ describe('WriteStdin', () => {
     expect(run.text()).toBe('one two three');
     expect((await second.end()).code).toBe(0);
     expect(second.messages.at(-1)).toMatchObject({ received: 13n, accepted: 13n, over: true });
+  });
+
+  it('tells one who did not read for a while how it stands now, not all that was', async () => {
+    const host = await opened('memory');
+    await started(host);
+    const lines = writer(host, { writerId: 'starter' });
+    await eventually('it has begun', () => lines.messages.length > 0);
+    lines.pause();
+    const count = 40_000;
+    for (let offset = 0; offset < count; offset++) {
+      lines.send('data', { offset: BigInt(offset), data: bytesOf('x') });
+      if (offset % 1000 === 0) await elapsed(0);
+    }
+    // Over another connection: this one is full of what is not read.
+    let taken = 0;
+    const watching = host.sandbox.attach('run').stdout$.subscribe((text) => (taken += text.length));
+    await eventually('all is taken', () => taken === count);
+    watching.unsubscribe();
+    lines.resume();
+    await eventually('it is told', () => lines.messages.at(-1)?.accepted === BigInt(count));
+    expect(lines.messages.length).toBeLessThan(count / 2);
   });
 
   it('is refused where something is missing before it', async () => {

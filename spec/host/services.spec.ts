@@ -45,6 +45,19 @@ async function create(url: string, services: readonly Partial<Service>[]): Promi
 const open = { visibility: Visibility.VISIBILITY_PUBLIC };
 
 describe('the services of a sandbox', () => {
+  it('are told with their addresses to who watches all sandboxes', async () => {
+    const { url } = await harness.listening({}, local());
+    const urls: (readonly string[])[] = [];
+    const watching = harness.client({ url }).sandboxes$.subscribe({
+      next: (list) =>
+        urls.push(list.flatMap(({ services = [] }) => services.map((service) => service.url))),
+    });
+    await eventually('it is told what there is', () => urls.length > 0);
+    await create(url, [{ port: 8001, name: 'web', ...open }]);
+    await eventually('the address is told', () => urls.at(-1)?.[0] === 'http://127.0.0.1:8001');
+    watching.unsubscribe();
+  });
+
   it('are told with their addresses, if anybody can reach them', async () => {
     const { url } = await harness.listening({}, local());
     const kind = EndpointKind.ENDPOINT_KIND_HTTPS;

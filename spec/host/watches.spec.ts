@@ -9,7 +9,7 @@ import type {
   WatchProcessesResponse,
   WatchSandboxesResponse,
 } from '../../lib/wire/generated/sandboxrx/v1/watches.js';
-import { eventually, failureOf } from '../contract/kit.js';
+import { elapsed, eventually, failureOf } from '../contract/kit.js';
 import { metricsUntil } from '../support/metrics.js';
 import { Remote, type BareClient } from '../support/remote.js';
 import { memory } from './harness.js';
@@ -103,6 +103,15 @@ describe('a watch of sandboxes', () => {
     await eventually('it is gone', () => lists.at(-1)?.length === 0);
     expect(lists.at(-2)).toEqual(['stopped']);
     watching.unsubscribe();
+  });
+
+  it('keeps a sandbox that has the id of one before it', async () => {
+    const retentionMs = 300;
+    const { client } = await hosted({ retentionMs });
+    await (await client.create({ id: 'a' })).delete();
+    await client.create({ id: 'a' });
+    await elapsed(2 * retentionMs);
+    expect((await client.list()).map(({ id, status }) => [id, status])).toEqual([['a', 'running']]);
   });
 
   it('goes elsewhere when its host is drained, which waits for none', async () => {

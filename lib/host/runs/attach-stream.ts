@@ -11,7 +11,7 @@ import { badField } from '../bad-field.js';
 import type { HostStream, StreamListener } from '../call.js';
 import { isSize, sizeRule } from '../check-command.js';
 import { OutputFrames } from '../output-frames.js';
-import type { Place, RunOver, Viewer } from './place.js';
+import type { Offsets, Place, RunOver, Viewer } from './place.js';
 import { noSuchRun, type RunService } from './run-service.js';
 
 type Stream = HostStream<AttachProcessRequest, AttachProcessResponse>;
@@ -44,7 +44,7 @@ export class AttachStream implements StreamListener<AttachProcessRequest>, Viewe
           this.#open(message.value);
           break;
         case 'received':
-          this.#placeOf('received').confirm(offsetsOf(message.value));
+          this.#placeOf('received').confirm(this.#sent(offsetsOf(message.value)));
           break;
         case 'resize':
           this.#placeOf('resize');
@@ -114,6 +114,13 @@ export class AttachStream implements StreamListener<AttachProcessRequest>, Viewe
     this.#stream.send({ message: { $case: 'opened', value: { epoch: this.#service.epoch } } });
     this.#place = place;
     place.enter(this, received);
+  }
+
+  /** What may have been received: nobody can confirm what still waits here, or the run would not wait for them. */
+  #sent(received: Offsets): Offsets {
+    const upTo = (type: OutputStream): number =>
+      Math.min(received[type] ?? 0, this.#at[type] - this.#frames.waiting(type));
+    return { stdout: upTo('stdout'), stderr: upTo('stderr') };
   }
 
   #placeOf(message: string): Place {

@@ -66,6 +66,7 @@ export class SandboxRuns {
     const key = keyOf(id, requestId);
     if (this.#requests.has(key)) return true;
     if (this.#registry.has(id) || this.#config.runs.has(this.#id, id)) return false;
+    this.#assertPlace();
     this.#requests.add(key);
     this.#start(wanted);
     // Before anything can happen to the run, so that its starter misses nothing.
@@ -78,8 +79,7 @@ export class SandboxRuns {
     const key = keyOf(runId, observerId);
     const before = this.#places.get(key);
     if (before !== undefined) return before;
-    if (this.#places.size >= maxPlaces)
-      throw exhausted(`this sandbox has ${maxPlaces} observers, and takes no more`);
+    this.#assertPlace();
     const { reconnectGraceMs = 60_000 } = this.#config;
     const held = this.#held.get(runId);
     const place = new Place({
@@ -94,6 +94,11 @@ export class SandboxRuns {
     held?.joined();
     this.#places.set(key, place);
     return place;
+  }
+
+  #assertPlace(): void {
+    if (this.#places.size < maxPlaces) return;
+    throw exhausted(`this sandbox has ${maxPlaces} observers, and takes no more`);
   }
 
   get #id(): string {

@@ -18,6 +18,8 @@ export class StdinStream implements StreamListener<WriteStdinRequest>, StdinSend
   readonly #service: RunService;
   readonly #stream: Stream;
   #stdin: StdinBuffer | undefined;
+  /** The caller does not read what it is told. */
+  #isBehind = false;
 
   constructor(service: RunService, stream: Stream) {
     this.#service = service;
@@ -112,10 +114,21 @@ export class StdinStream implements StreamListener<WriteStdinRequest>, StdinSend
   }
 
   #tell(): void {
-    if (this.#stdin === undefined) return;
+    if (this.#stdin === undefined || this.#isBehind) return;
     const { received, accepted, isOver: over } = this.#stdin;
-    this.#stream.send({ received: BigInt(received), accepted: BigInt(accepted), over });
+    const told = { received: BigInt(received), accepted: BigInt(accepted), over };
+    const hasRoom = this.#stream.send(told);
     if (over) this.#stream.end();
+    else if (!hasRoom) this.#waitForRoom();
+  }
+
+  /** What changes meanwhile is told at once then. */
+  #waitForRoom(): void {
+    this.#isBehind = true;
+    this.#stream.whenDrained(() => {
+      this.#isBehind = false;
+      this.#tell();
+    });
   }
 }
 

@@ -45,17 +45,19 @@ export function stdinUpload(
     const upload = new StdinUpload(transport, target);
     subscriber.add(upload.read(stdin$));
     const isRepeated = (error: SandboxError): boolean => isBreak(error);
-    withRetryBudget(upload.call$, retryBudgetMs, isRepeated).subscribe({
-      error: (error: unknown) => {
-        // Another writer has it, or the run is over, which who observes it is told.
-        const isRefused = error instanceof SandboxExecutionError;
-        if (isRefused || error instanceof SandboxNotFoundError) subscriber.complete();
-        else subscriber.error(isLost(error) ? lostBy(error, 'the run', idsOf(target)) : error);
-      },
-      complete: () => {
-        subscriber.complete();
-      },
-    });
+    subscriber.add(
+      withRetryBudget(upload.call$, retryBudgetMs, isRepeated).subscribe({
+        error: (error: unknown) => {
+          // Another writer has it, or the run is over, which who observes it is told.
+          const isRefused = error instanceof SandboxExecutionError;
+          if (isRefused || error instanceof SandboxNotFoundError) subscriber.complete();
+          else subscriber.error(isLost(error) ? lostBy(error, 'the run', idsOf(target)) : error);
+        },
+        complete: () => {
+          subscriber.complete();
+        },
+      }),
+    );
   });
 }
 

@@ -155,8 +155,16 @@ function isChange(before: SandboxInfo, info: SandboxInfo): boolean {
     isOther ||
     before.status !== info.status ||
     before.returncode !== info.returncode ||
-    before.reason !== info.reason
+    before.reason !== info.reason ||
+    isReachedOtherwise(before, info)
   );
+}
+
+/** Where its ports are is known some time after the sandbox is; an answer from before that takes nothing back. */
+function isReachedOtherwise(before: SandboxInfo, { services }: SandboxInfo): boolean {
+  if (services === undefined) return false;
+  const known = new Set(before.services?.map(({ port, url }) => `${port} ${url}`));
+  return services.some(({ port, url }) => !known.has(`${port} ${url}`));
 }
 
 function isLacking(error: unknown): boolean {
