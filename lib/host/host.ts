@@ -1,6 +1,7 @@
 import { concat, defer, EMPTY, from, ignoreElements, tap, type Observable } from 'rxjs';
 import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { checkInteger, checkRecord, maxTimerMs } from '../process/validate.js';
+import { withDefaults } from '../process/with-defaults.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { Tokens } from './auth/tokens.js';
 import { logCall } from './calls/call-log.js';
@@ -91,7 +92,7 @@ export class Host {
     this.#snapshotService = new SnapshotService(this.#sandboxes, this.#snapshots);
     const methods = servedMethods(counted, {
       ...{ sandboxes: this.#sandboxes, service: this.#service },
-      ...{ held, reconnectGraceMs, streamLimits: { ...usualLimits, ...limits } },
+      ...{ held, reconnectGraceMs, streamLimits: withDefaults(usualLimits, limits) },
       snapshots: this.#snapshotService,
       templates: new TemplateService(this.#store.templates),
       tokens: new TokenService({ tokens: knownTokens, sandboxes: this.#sandboxes, logger }),

@@ -44,9 +44,13 @@ export interface HostLimits {
 
 /** The limits of a host that was given none. */
 export const usualLimits: Required<
-  Pick<HostLimits, 'maxMessageBytes' | 'maxStdinBytes' | 'maxFrameBytes' | 'maxTunnels'>
+  Pick<
+    HostLimits,
+    'maxMessageBytes' | 'maxStdinBytes' | 'maxFrameBytes' | 'maxTunnels' | 'maxTunnelsPerToken'
+  >
 > = {
   maxTunnels: 1024,
+  maxTunnelsPerToken: Infinity,
   maxMessageBytes,
   maxStdinBytes: 33_554_432,
   maxFrameBytes: 262_144,

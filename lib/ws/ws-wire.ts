@@ -14,6 +14,7 @@ export class WsWire implements Wire {
   #connection: TunnelConnection | undefined;
   #unsentBytes = 0;
   #isCorked = false;
+  #isEnding = false;
 
   constructor(webSocket: WebSocket, socket: Duplex) {
     this.#webSocket = webSocket;
@@ -64,7 +65,10 @@ export class WsWire implements Wire {
     this.#hurry();
   }
 
+  /** A client can break the protocol as often as it likes: the first time counts. */
   #hurry(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
     const webSocket = this.#webSocket;
     const timer = setTimeout(() => {
       webSocket.terminate();

@@ -38,6 +38,8 @@ async function guarded(options: HostOptions = {}) {
   return { url, ada, client, snapshots, made, bearer };
 }
 
+const wrong = (value: unknown): never => value as never;
+
 const scopes = {
   short: {},
   readOnly: { readOnly: true },
@@ -373,7 +375,6 @@ describe('a token that a caller has made', () => {
     const { expiresAtMs } = await firstValueFrom(ada.tokens.create());
     expect(expiresAtMs).toBeGreaterThanOrEqual(before + 60_000);
     expect(expiresAtMs).toBeLessThanOrEqual(Date.now() + 60_000);
-    const wrong = (value: unknown): never => value as never;
     for (const scope of [
       wrong(null),
       { readOnly: wrong('yes') },
@@ -384,6 +385,16 @@ describe('a token that a caller has made', () => {
     ]) {
       expect(() => ada.tokens.create(scope)).toThrow(SandboxValidationError);
     }
+  });
+
+  it('is good for no longer than usual where the host was told only that it is told nothing', async () => {
+    const { ada } = await guarded({
+      scopedTokens: { ttlMs: wrong(undefined), maxTtlMs: wrong(undefined) },
+    });
+    const tooLong = firstValueFrom(ada.tokens.create({ ttlMs: 86_400_001 }));
+    expect(await failureOf(tooLong)).toMatchObject({ code: 'ERR_VALIDATION' });
+    const { expiresAtMs } = await firstValueFrom(ada.tokens.create());
+    expect(expiresAtMs).toBeLessThanOrEqual(Date.now() + 900_000);
   });
 
   it('is another one for each subscription', async () => {

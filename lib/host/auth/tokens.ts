@@ -3,6 +3,7 @@ import { SandboxValidationError, UnsupportedError } from '../../process/errors/e
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { newId } from '../../process/new-id.js';
 import { checkBoolean, checkRecord, requireText } from '../../process/validate.js';
+import { withDefaults } from '../../process/with-defaults.js';
 import type { TokenClaims } from '../../wire/generated/sandboxrx/v1/tokens.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
 import { badField } from '../bad-field.js';
@@ -121,7 +122,7 @@ export class Tokens {
     { key = randomBytes(32), now = Date.now, ...ttls }: TokensConfig = {},
   ) {
     this.#seal = new TokenSeal(key);
-    this.#ttls = { ...usualTtls, ...ttls };
+    this.#ttls = withDefaults(usualTtls, ttls);
     this.#now = now;
     this.#known = tokens.map(({ name: caller, token, admin: isAdmin = false }) => {
       const hash = hashOf(token);

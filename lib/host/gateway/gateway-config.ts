@@ -1,3 +1,4 @@
+import { withDefaults } from '../../process/with-defaults.js';
 import type { Tokens } from '../auth/tokens.js';
 import type { Calls } from '../calls/calls.js';
 import type { HostOptions } from '../host-options.js';
@@ -19,14 +20,8 @@ export function gatewayConfig(
 ): Omit<GatewayConfig, 'metrics'> {
   const { tls, handshakeMs = 10_000, keepaliveMs, keepaliveTimeoutMs = 40_000 } = options;
   const { origins = [], compressTunnels = false, tunnelGraceMs = 60_000 } = options;
-  const {
-    maxMessageBytes,
-    maxTunnels,
-    maxTunnelsPerToken = maxTunnels,
-  } = {
-    ...usualLimits,
-    ...options.limits,
-  };
+  const limits = withDefaults(usualLimits, options.limits);
+  const { maxMessageBytes, maxTunnels, maxTunnelsPerToken } = limits;
   return {
     ...{ tls, handshakeMs, hasMetrics: options.serveMetrics ?? false },
     grpc: { calls, maxMessageBytes, keepaliveMs: keepaliveMs ?? 20_000, keepaliveTimeoutMs },

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Tokens } from '../auth/tokens.js';
@@ -32,7 +32,8 @@ export class HttpServer {
       this.#answer(request, response);
     });
     this.#server.on('upgrade', (request, socket, head) => {
-      if (pathOf(request) === tunnelPath) config.upgrade(request, { socket, head });
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket') this.#decline(request);
+      else if (pathOf(request) === tunnelPath) config.upgrade(request, { socket, head });
       else answerRaw(socket, 404, 'there is nothing here');
     });
   }
@@ -40,6 +41,18 @@ export class HttpServer {
   /** Takes a connection that somebody else has accepted. */
   take(socket: Socket): void {
     this.#server.emit('connection', socket);
+  }
+
+  /** Offers of another protocol, as HTTP/2, may be passed over: it is a request like any other. */
+  #decline(request: IncomingMessage): void {
+    const { socket } = request;
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      socket.end();
+    });
+    this.#answer(request, response);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {

@@ -29,7 +29,6 @@ export interface CallHost extends Receiving {
 
 /** What both ends of a call have in common. */
 export abstract class Call implements Sender {
-  isQueued = false;
   /** 0: it has not been sent. */
   #id = 0;
   #host: CallHost | undefined;

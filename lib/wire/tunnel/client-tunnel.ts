@@ -92,6 +92,10 @@ export class ClientTunnel {
         },
       },
     );
+    if (this.#isClosed) {
+      connection.close('closed', 'the client has closed it');
+      return connection;
+    }
     const old = this.#connection;
     this.#connection = connection;
     old?.close('superseded', 'there is another connection');
@@ -123,7 +127,9 @@ export class ClientTunnel {
       throw new TunnelViolation('malformed', 'the first packet is no welcome');
     const limits = checkedLimits(welcome.limits);
     const old = this.#session;
-    if (old !== undefined && welcome.resumed) {
+    if (welcome.resumed) {
+      if (old?.id !== welcome.session)
+        throw new TunnelViolation('expired', 'the session was over before it could go on');
       connection.begin(old, exact(welcome.received));
       this.#observer.connected(true);
       return;
@@ -165,11 +171,13 @@ export class ClientTunnel {
   }
 
   #drain(session: Session, lastStream: number): void {
+    if (!this.#isDraining) {
+      this.#isDraining = true;
+      // Before calls are refused: who makes one again at once must find another tunnel.
+      this.#observer.draining();
+    }
     session.refuseAfter(lastStream, 'drained');
-    if (this.#isDraining) return;
-    this.#isDraining = true;
     this.#opener.refuse('drained');
-    this.#observer.draining();
   }
 
   #ended(session: Session): void {

@@ -1,3 +1,4 @@
+import { withDefaults } from '../../process/with-defaults.js';
 import type { Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { TunnelViolation } from './end-reason.js';
 import { maxMessageBytes } from '../codec.js';
@@ -98,8 +99,8 @@ export function checkedLimits(told: Limits | undefined): Limits {
 export const longestMs = 2_147_483_647;
 
 /** The limits of this end. A RangeError where one cannot work with them. */
-export function limitsOf(chosen: Partial<TunnelLimits> = {}): TunnelLimits {
-  const limits = { ...defaultLimits, ...chosen };
+export function limitsOf(chosen?: Partial<TunnelLimits>): TunnelLimits {
+  const limits = withDefaults(defaultLimits, chosen);
   const wrong = tooSmall(limits);
   if (limits.maxMetadataBytes > limits.maxFrameBytes / 2) wrong.push('maxFrameBytes');
   const times = ['handshakeMs', 'heartbeatMs', 'graceMs', 'ackDelayMs'] as const;

@@ -6,7 +6,6 @@ import type { Session } from './session.js';
 
 /** The calls that have not been sent: they wait for a session, and for a stream to be free in it. */
 export class Opener implements Sender {
-  isQueued = false;
   readonly #waiting: Set<ClientCall> = new Set();
   readonly #exhausted: (session: Session) => void;
   #session: Session | undefined;
@@ -23,7 +22,6 @@ export class Opener implements Sender {
   /** Opens calls in a session from now on; `undefined`: in none. */
   use(session: Session | undefined): void {
     this.#session = session;
-    this.isQueued = false;
     this.wake();
   }
 

@@ -1,10 +1,7 @@
 import type { PacketWriter } from './packet-writer.js';
-import { Queue } from './queue.js';
 
 /** Somebody who has frames to send. */
 export interface Sender {
-  /** It is in the rotation. */
-  isQueued: boolean;
   /** The payload of its next frame, where there is one and it may be sent. */
   nextLength(): number | undefined;
   write(writer: PacketWriter): void;
@@ -12,24 +9,29 @@ export interface Sender {
 
 /** Lets all who have something to send take turns of one frame. */
 export class Rotation {
-  readonly #senders: Queue<Sender> = new Queue();
+  /** In the order of their turns. */
+  readonly #senders: Set<Sender> = new Set();
 
+  /** Whoever waits for a turn already keeps it. */
   add(sender: Sender): void {
-    if (sender.isQueued) return;
-    sender.isQueued = true;
-    this.#senders.push(sender);
+    this.#senders.add(sender);
+  }
+
+  /** It has nothing to send any more. */
+  delete(sender: Sender): void {
+    this.#senders.delete(sender);
   }
 
   /** Fills a packet as far as frames fit. Who can send nothing now leaves until it is added again. */
   fill(writer: PacketWriter): void {
-    for (let first = this.#senders.at(0); first !== undefined; first = this.#senders.at(0)) {
-      const length = first.nextLength();
+    // Those that are added meanwhile have their turn too.
+    for (const sender of this.#senders) {
+      const length = sender.nextLength();
       if (length !== undefined && !writer.fits(length)) return;
-      this.#senders.shift();
-      first.isQueued = false;
+      this.#senders.delete(sender);
       if (length === undefined) continue;
-      first.write(writer);
-      if (first.nextLength() !== undefined) this.add(first);
+      sender.write(writer);
+      if (sender.nextLength() !== undefined) this.#senders.add(sender);
     }
   }
 }

@@ -194,6 +194,7 @@ export class Session implements CallHost {
 
   forget(call: Call): void {
     this.#credits.delete(call);
+    this.#rotation.delete(call);
     if (this.#calls.delete(call.id)) this.#role.freed();
   }
 

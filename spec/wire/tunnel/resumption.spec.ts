@@ -108,6 +108,24 @@ describe('a tunnel whose connection is lost', () => {
     expect(seen.told).toEqual(['lost expired, was sent']);
   });
 
+  it('is not taken for one that goes on where its time was over while it was greeted', () => {
+    const pair = new Pair({ limits: { graceMs: 5000 } }).ready();
+    const { seen, served } = pair.call();
+    // The server has not heard that it is lost.
+    pair.line.client.from?.lost();
+    pair.time.pass(4999);
+    pair.connect();
+    pair.time.pass(10);
+    expect(seen.told).toEqual(['lost expired, was sent']);
+    expect(served.told).toEqual(['gone expired']);
+    expect(pair.told).toEqual(['connected', 'disconnected', 'disconnected expired']);
+    expect(pair.server.sessions).toBe(0);
+    pair.connect();
+    pair.time.pass(10);
+    expect(pair.told.at(-1)).toBe('connected');
+    pair.call().served.call.send(text('a'));
+  });
+
   it('learns that the server was restarted: its calls are lost, and those that were not sent are made', () => {
     const pair = new Pair().ready();
     const { seen } = pair.call();
@@ -153,6 +171,15 @@ describe('the end of a tunnel', () => {
     expect(served.told).toEqual(['gone closed']);
     expect(pair.server.sessions).toBe(0);
     expect(pair.line.client.closedWith).toBe('1000 closed');
+  });
+
+  it('that its client has closed is that of a connection which comes later', () => {
+    const pair = new Pair();
+    pair.client.close();
+    pair.ready();
+    expect(pair.line.client.closedWith).toBe('1000 closed');
+    expect(pair.server.sessions).toBe(0);
+    expect(pair.told).toEqual([]);
   });
 
   it('that its server closes too', () => {

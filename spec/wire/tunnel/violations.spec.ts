@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   type Limits,
   Packet,
@@ -7,9 +10,12 @@ import {
 } from '../../../lib/wire/generated/sandboxrx/tunnel/v1/tunnel.js';
 import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
 import type { TunnelConnection } from '../../../lib/wire/tunnel/connection.js';
+import type { ServedCall } from '../../../lib/wire/tunnel/server-call.js';
 import { TunnelServer } from '../../../lib/wire/tunnel/tunnel-server.js';
 import { bytes } from '../../support/bytes.js';
 import { block, Pair, Time } from './pair.js';
+
+setFlagsFromString('--expose-gc');
 
 const limits: Limits = {
   ...{ maxStreams: 4, maxFrameBytes: 16_384, maxMessageBytes: 100_000, maxMetadataBytes: 1024 },
@@ -22,6 +28,7 @@ class Stranger {
   readonly server: TunnelServer;
   readonly packets: Packet[] = [];
   readonly gone: string[] = [];
+  onCall: (call: ServedCall) => void = () => undefined;
   messages = 0;
   closedWith: string | undefined;
   connection: TunnelConnection;
@@ -53,11 +60,14 @@ class Stranger {
       },
       {
         name,
-        serve: () => ({
-          message: () => (this.messages += 1),
-          halfClosed: () => undefined,
-          gone: (reason) => this.gone.push(reason),
-        }),
+        serve: (call) => {
+          this.onCall(call);
+          return {
+            message: () => (this.messages += 1),
+            halfClosed: () => undefined,
+            gone: (reason) => this.gone.push(reason),
+          };
+        },
       },
     );
     return this.connection;
@@ -96,6 +106,7 @@ const frame = (stream: number, $case: 'message' | 'chunk', length: number): Fram
   body: { $case, value: block(length) },
 });
 
+const cancel = (stream: number): Frame => ({ stream, body: { $case: 'cancel', value: {} } });
 const halfClose: Frame = { stream: 1, body: { $case: 'halfClose', value: {} } };
 const end: Frame = {
   stream: 1,
@@ -201,13 +212,29 @@ describe('a server', () => {
 
   it('passes over what comes late for a stream that is over, and old acknowledgements and credits', () => {
     const stranger = new Stranger().hello();
-    const cancel: Frame = { stream: 1, body: { $case: 'cancel', value: {} } };
-    stranger.frames(open(1), cancel, frame(1, 'message', 5), cancel, halfClose);
+    stranger.frames(open(1), cancel(1), frame(1, 'message', 5), cancel(1), halfClose);
     stranger.say({ credits: [{ stream: 1, offset: 5n }], ack: 0n });
     stranger.frames(open(2)).say({ credits: [{ stream: 2, offset: 0n }] });
     expect(stranger.closedWith).toBeUndefined();
     expect(stranger.messages).toBe(0);
     expect(stranger.gone).toEqual(['cancelled']);
+  });
+
+  it('forgets the calls that are given up, also of who never acknowledges anything', async () => {
+    const stranger = new Stranger().hello();
+    const calls: WeakRef<ServedCall>[] = [];
+    stranger.onCall = (call) => {
+      calls.push(new WeakRef(call));
+      call.send([block(30_000)]);
+    };
+    // Of these as much is under way as may be.
+    stranger.frames(open(1), open(2), open(3));
+    for (let stream = 4; stream <= 100; stream += 1)
+      stranger.frames(open(stream)).frames(cancel(stream));
+    await turn();
+    runInNewContext('gc()');
+    expect(calls).toHaveLength(100);
+    expect(calls.filter((call) => call.deref() !== undefined).length).toBeLessThan(10);
   });
 
   it('answers however many pings with one pong a turn', () => {
@@ -345,5 +372,10 @@ describe('limits', () => {
     expect(() => new Pair({ limits: { maxFrameBytes: 16_384 } })).toThrow('maxFrameBytes');
     expect(() => new Pair({ limits: { maxStreams: NaN } })).toThrow(RangeError);
     expect(() => new Pair({ limits: { graceMs: 2 ** 31 } })).toThrow('graceMs');
+  });
+
+  it('that are undefined are the usual ones', () => {
+    const pair = new Pair({ limits: { graceMs: undefined as never } }).ready();
+    expect(pair.told).toEqual(['connected']);
   });
 });

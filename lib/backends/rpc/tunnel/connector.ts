@@ -24,6 +24,7 @@ export class Connector {
   #line: Line | undefined;
   readonly #draining: Set<Line> = new Set();
   #isKnown = false;
+  #isClosed = false;
 
   constructor(options: ConnectorOptions) {
     this.#options = options;
@@ -50,7 +51,8 @@ export class Connector {
 
   /** Ends all calls, and the connection. */
   close(): void {
-    if (this.#status$.value.state === 'closed') return;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#comebacks.unsubscribe();
     // It stays, to refuse what is asked for later.
     this.#line ??= this.#newLine();
@@ -60,7 +62,7 @@ export class Connector {
   }
 
   #lines(): Line[] {
-    return [...this.#draining, ...(this.#line === undefined ? [] : [this.#line])];
+    return [...(this.#line === undefined ? [] : [this.#line]), ...this.#draining];
   }
 
   #newLine(): Line {
@@ -81,11 +83,12 @@ export class Connector {
   }
 
   #changed(line: Line, status: ConnectionStatus): void {
+    if (this.#isClosed) return;
     this.#isKnown ||= line.hasConnected;
-    const isOver = status.state === 'idle';
-    if (isOver) this.#draining.delete(line);
+    if (status.state === 'idle') this.#draining.delete(line);
+    // Before it is told: who hears of it may call again, or close.
+    if (line.isClosed && this.#line === line) this.#line = undefined;
     // One that is drained is still what there is, until there is another.
     if (this.#line === undefined || this.#line === line) this.#status$.next(status);
-    if (line.isClosed && this.#line === line) this.#line = undefined;
   }
 }

@@ -100,11 +100,6 @@ export class Line {
     return this.#isClosed;
   }
 
-  /** Nothing is under way any more. */
-  get isSettled(): boolean {
-    return this.#tunnel.isSettled;
-  }
-
   /** There is an attempt, or the connection that it has become. */
   get #isTrying(): boolean {
     return this.#attempt !== undefined;
@@ -183,13 +178,15 @@ export class Line {
       return;
     }
     const { connectTimeoutMs, dial } = this.#options;
+    const attempt: Attempt = { abandon: () => undefined };
+    this.#attempt = attempt;
     this.#attempts += 1;
     this.#tellTrying({});
+    // Who was told may have closed it.
+    if (this.#attempt !== attempt) return;
     this.#attemptTimer.set(connectTimeoutMs, () => {
       this.#giveUp(unavailable(lateText(connectTimeoutMs)));
     });
-    const attempt: Attempt = { abandon: () => undefined };
-    this.#attempt = attempt;
     try {
       attempt.abandon = dial({
         opened: (wire) => {
@@ -243,8 +240,8 @@ export class Line {
       return;
     }
     if (!this.#hasConnected) this.#tunnel.refuseWaiting('expired');
-    // Who was refused has asked again at once.
-    if (this.#isTrying) return;
+    // Who was refused has closed it, or asked again at once.
+    if (this.isClosed || this.#isTrying) return;
     if (this.#tunnel.isSettled) {
       this.#idle();
       return;

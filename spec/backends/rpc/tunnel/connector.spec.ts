@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { first } from 'rxjs';
 import { text } from '../../../wire/tunnel/pair.js';
 import { ScriptedWay, unavailable, type Seen } from './scripted-way.js';
 
@@ -44,6 +45,18 @@ describe('connecting', () => {
     expect(way.attempts).toHaveLength(1);
     connects(way);
     expect(way.talking().told).toEqual(['hello']);
+  });
+
+  it('is done once where whoever hears of it makes the first call', () => {
+    const way = new ScriptedWay();
+    const others: Seen[] = [];
+    way.connector.status$.pipe(first(({ state }) => state === 'connecting')).subscribe(() => {
+      others.push(way.open());
+    });
+    const seen = way.talking();
+    for (const other of others) way.say(other, 'other');
+    expect([seen, ...others].map(({ told }) => told)).toEqual([['hello'], ['other']]);
+    expect(way.attempts).toHaveLength(1);
   });
 
   it('is given up when nothing comes of it', () => {
@@ -315,6 +328,23 @@ describe('a server that goes down', () => {
     expect(way.statuses.at(-1)?.state).toBe('connected');
   });
 
+  it('is not asked again by a call that is made again at once', () => {
+    const way = new ScriptedWay();
+    const old = way.talking();
+    let again: Seen | undefined;
+    const racing = way.open('/s/new', () => {
+      again = way.open('/s/again');
+      again.call?.send(text('again'));
+    });
+    way.server.drain();
+    way.server = way.newServer();
+    way.time.pass(50);
+    expect(racing.told).toEqual([expect.stringMatching(/^never sent 14 the server is going down/)]);
+    expect(again?.told).toEqual(['again']);
+    way.say(old, 'old');
+    expect(old.told).toEqual(['hello', 'old']);
+  });
+
   it('is gone back to for what it has begun', () => {
     const way = new ScriptedWay();
     const old = way.talking();
@@ -352,6 +382,43 @@ describe('close()', () => {
     expect(way.attempts).toHaveLength(2);
   });
 
+  it.each([
+    ['fails', fails],
+    ['is refused', refuses],
+    ['comes to nothing', hangs],
+  ])('by a call that waited for a connection which %s is for good', (_what, fate) => {
+    const way = new ScriptedWay();
+    fate(way);
+    way.open('/s/m', () => {
+      way.connector.close();
+    });
+    way.time.pass(30_000);
+    expectClosed(way, 1);
+  });
+
+  it('by who hears that the server does not want the token is for good', () => {
+    const way = new ScriptedWay();
+    refuses(way);
+    way.connector.status$.subscribe(({ error }) => {
+      if (error !== undefined) way.connector.close();
+    });
+    way.open();
+    way.time.pass(30_000);
+    expectClosed(way, 1);
+  });
+
+  it('by who hears of yet another attempt ends it before it is made', () => {
+    const way = new ScriptedWay();
+    way.talking();
+    fails(way);
+    way.connector.status$.subscribe(({ attempt }) => {
+      if (attempt > 3) way.connector.close();
+    });
+    way.line?.cut();
+    way.time.pass(30_000);
+    expectClosed(way, 4);
+  });
+
   it('abandons an attempt', () => {
     const way = new ScriptedWay();
     hangs(way);
@@ -362,6 +429,18 @@ describe('close()', () => {
     expect(seen.told).toEqual(['never sent 14 the connection was closed here']);
   });
 });
+
+/** Nothing comes of a call any more, and nothing goes on. */
+function expectClosed(way: ScriptedWay, attempts: number): void {
+  connects(way);
+  const late = way.open();
+  way.server.close();
+  way.time.pass(600_000);
+  expect(late.told).toEqual(['never sent 14 the connection was closed here']);
+  expect(way.attempts).toHaveLength(attempts);
+  expect(way.statuses.at(-1)).toEqual({ state: 'closed', attempt: 0 });
+  expect(way.time.scheduler.actions).toEqual([]);
+}
 
 /** What happens to the way, and for how long then nothing. */
 const step = fc.tuple(
