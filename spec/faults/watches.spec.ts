@@ -258,7 +258,8 @@ describe('a host that could not reach its backend for longer than it tries', () 
     const { way, backend, close } = await inner.faulty({ retryBudgetMs: 0 });
     const outer = await FaultyHost.of(backend);
     const sandbox = await outer.client.create();
-    const [{ id: innerId = '' } = {}] = await inner.client.list();
+    const [first] = await inner.client.list();
+    const innerId = first?.id ?? '';
     way.refuses = true;
     way.cut('reset');
     await elapsed(200);
