@@ -48,7 +48,10 @@ class Cutter {
       if (!isCut) return;
       this.cuts += 1;
       this.#aim();
-      for (const socket of this.#sockets) socket.resetAndDestroy();
+      // Node does not close a socket that is reset while it ends.
+      for (const socket of this.#sockets)
+        if (socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
     });
   }
 }

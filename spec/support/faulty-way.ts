@@ -26,6 +26,12 @@ interface OneWay {
   readonly isSilent$: BehaviorSubject<boolean>;
 }
 
+/** One that is ending already is not to be reset: Node would forget it without closing it, and never exit. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** A TCP proxy before a host, on which things go wrong. */
 export class FaultyWay {
   /** So long each piece is held up, in milliseconds. */
@@ -82,7 +88,7 @@ export class FaultyWay {
   /** Cuts all connections now. */
   cut(kind: CutKind): void {
     for (const socket of this.#open)
-      if (kind === 'reset') socket.resetAndDestroy();
+      if (kind === 'reset') reset(socket);
       else socket.destroySoon();
   }
 

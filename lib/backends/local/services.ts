@@ -26,7 +26,8 @@ const { writeFileSync } = require('node:fs');
 const { connect } = require('node:net');
 const joined = (from, to) => {
   from.pipe(to);
-  const broken = () => to.resetAndDestroy();
+  // Node does not close a socket that is reset while it ends.
+  const broken = () => (to.writableEnded ? to.destroy() : to.resetAndDestroy());
   from.on('error', broken).on('close', (hadError) => hadError && broken());
 };
 process.on('message', (port, server) => {
