@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { connect } from 'node:http2';
 import { map } from 'rxjs';
-import type { HostOptions } from 'sandbox-rx/host';
+import { Host, type HostOptions } from 'sandbox-rx/host';
 import { err, exit, memoryBackend, out, type Program, type ProgramStep } from 'sandbox-rx/testing';
 import {
   ExecStreamOutput_Stream as Stream,
@@ -8,6 +9,7 @@ import {
   type ExecStreamResponse,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { elapsed, eventually } from '../contract/kit.js';
+import { metricsUntil } from '../support/metrics.js';
 import { Remote } from '../support/remote.js';
 
 let remote = new Remote();
@@ -111,5 +113,33 @@ describe('the output of a run', () => {
     }
     stream.cancel();
     expect(heard).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('a run with a deadline', () => {
+  it('is ended by it also where its caller reads nothing, and says nothing', async () => {
+    function* flood(): Iterable<ProgramStep> {
+      for (;;) yield out('x'.repeat(10_000));
+    }
+    const host = new Host(memoryBackend({ programs: { flood } }), { metricsPort: 0 });
+    const url = await remote.add(host, (one) => one.close()).listen();
+    const { id: sandboxId } = await remote.client(url).create();
+    const value = { sandboxId, command: ['flood'] };
+    const init = ExecStreamRequest.fromPartial({ message: { $case: 'init', value } });
+    const message = ExecStreamRequest.encode(init).finish();
+    const session = remote.add(connect(url), (one) => {
+      one.destroy();
+    });
+    const call = session.request({
+      ...{ ':method': 'POST', ':path': '/coreweave.sandbox.v1.SandboxService/StreamExec' },
+      ...{ 'content-type': 'application/grpc', te: 'trailers', 'grpc-timeout': '500m' },
+    });
+    call.on('error', () => undefined);
+    call.write(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+    await metricsUntil(host.metricsUrl ?? '', { sandboxrx_runs_live: 1 });
+    await metricsUntil(host.metricsUrl ?? '', {
+      sandboxrx_runs_live: 0,
+      'sandboxrx_runs_ended_total{outcome="cancelled"}': 1,
+    });
   });
 });

@@ -3,6 +3,7 @@ import type { Codec } from '../../wire/codec.js';
 import type { Scope } from '../auth/scope.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
 import { callerOf } from './callers.js';
+import { whenEnded } from './endings.js';
 import { metadataOf, plain, statusOf } from './metadata.js';
 
 /** A call whose answers are encoded before they are written. */
@@ -40,11 +41,13 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
 
   listen(listener: StreamListener<Request>): void {
     const call = this.#call;
-    call.once('cancelled', () => {
+    const cancelled = (): void => {
       if (this.#over) return;
       this.#over = true;
       listener.cancelled();
-    });
+    };
+    call.once('cancelled', cancelled);
+    whenEnded(call.metadata, cancelled);
     call.on('error', ignore);
     if (!('read' in call)) return;
     call.on('data', (request: Request) => {

@@ -11,6 +11,7 @@ import type { Calls, OpenCall } from '../calls/calls.js';
 import { badField } from '../bad-field.js';
 import { exhausted } from '../limits.js';
 import { noteCaller } from './callers.js';
+import { tellEnded } from './endings.js';
 import { statusOf } from './metadata.js';
 
 type InterceptedCall = Parameters<ServerInterceptor>[1];
@@ -20,6 +21,7 @@ type CallEnd = Parameters<InterceptedCall['sendStatus']>[0];
 export function interceptorOf(calls: Calls): ServerInterceptor {
   return (method, call) => {
     let open: OpenCall | undefined;
+    let received: Metadata | undefined;
     const ended = (code: number, details?: Uint8Array): void => {
       if (open !== undefined) calls.end(open, { code, details });
     };
@@ -29,6 +31,7 @@ export function interceptorOf(calls: Calls): ServerInterceptor {
       const told = withDetails(end);
       ended(told.code, detailsOf(told));
       send(told);
+      if (received !== undefined) tellEnded(received);
     };
     const letIn = (metadata: Metadata): void => {
       open = calls.begin({
@@ -40,6 +43,7 @@ export function interceptorOf(calls: Calls): ServerInterceptor {
         },
       });
       noteCaller(metadata, open);
+      received = metadata;
     };
     return new ServerInterceptingCall(call, {
       start: (next) => {
