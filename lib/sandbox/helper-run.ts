@@ -31,7 +31,10 @@ const failures: readonly (readonly [RegExp, FileFailure])[] = [
   [/No space left|Disk quota exceeded|Wrote only \d+ of \d+ bytes/, 'no_space'],
 ];
 
-/** How much of what a helper says is kept: it may have something to say of each of a million files. */
+/**
+ * How much of what a helper says is kept, of its end: it may have something to say of each of a million files, and the
+ * reason comes last, after a path that may be long.
+ */
 const maxSaidLength = 4096;
 
 /**
@@ -55,8 +58,8 @@ export function helperOutput(
         } else if (event.type === 'stdout') {
           hasOutput = true;
           subscriber.next(event.data);
-        } else if (said.length < maxSaidLength) {
-          said += decoder.decode(event.data, { stream: true });
+        } else {
+          said = (said + decoder.decode(event.data, { stream: true })).slice(-maxSaidLength);
         }
       },
     };
