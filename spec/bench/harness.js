@@ -38,7 +38,8 @@ const rounds = Number(process.argv.find((word) => word.startsWith('--rounds='))?
 export const ours = 'sandbox-rx';
 
 /**
- * Lets the variants take turns, so that what else the machine does meets all of them alike.
+ * Lets the variants take turns, so that what else the machine does meets all of them alike. Each round begins with another
+ * one, so that none always follows the same.
  *
  * @param {Omit<Measure, 'rounds' | 'rows'> & { rounds: number, warmUp?: boolean, variants: Record<string, Turn> }} options
  * @returns {Promise<Measure>}
@@ -49,7 +50,8 @@ export async function alternate({ variants, warmUp = true, ...about }) {
   /** @type {Map<string, Sample[]>} */
   const samples = new Map(names.map((name) => [name, []]));
   for (let round = warmUp ? -1 : 0; round < wanted; round++) {
-    for (const name of names) {
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(turn + Math.max(round, 0)) % names.length] ?? '';
       const sample = await variants[name]?.();
       if (sample !== undefined && round >= 0) samples.get(name)?.push(sample);
     }
