@@ -1,4 +1,5 @@
 import { asyncScheduler } from 'rxjs';
+import { lengthOf } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { maxTimerMs } from '../../process/validate.js';
@@ -104,7 +105,7 @@ export class TunnelCall<Request, Response>
 
   sendEncoded(message: readonly Uint8Array[]): boolean {
     if (this.#isOver) return true;
-    const length = message.reduce((bytes, part) => bytes + part.length, 0);
+    const length = lengthOf(message);
     this.#unsentBytes += length;
     this.#arrival.call.send(message, () => {
       this.#unsentBytes -= length;

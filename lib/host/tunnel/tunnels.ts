@@ -154,7 +154,7 @@ export class Tunnels {
     { caller, scope, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
   ): void {
     const { calls, logger } = this.#config;
-    const wire = new WsWire(webSocket, socket);
+    const wire = new WsWire(webSocket, socket, 'server');
     const tunnel = { caller, wire };
     const openedAtMs = performance.now();
     this.#open.add(tunnel);

@@ -18,7 +18,10 @@ export interface ServedCallObserver {
 export interface ServedCall {
   /** Sends what comes before the messages. */
   headers(metadata: TunnelMetadata): void;
-  /** Sends a message that is the parts, one after another; `accepted` is called when they are no longer needed. */
+  /**
+   * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
+   * a turn to send more.
+   */
   send(parts: readonly Uint8Array[], accepted?: () => void): void;
   /** Ends it, after all that was sent. */
   end(end: CallEnd): void;
