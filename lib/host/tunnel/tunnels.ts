@@ -15,6 +15,7 @@ import { messageOf } from '../../process/errors/message-of.js';
 import { maxTimerMs } from '../../process/validate.js';
 import { Timer } from '../../wire/tunnel/clock.js';
 import { limitsOf, maxPacketBytes, type TunnelLimits } from '../../wire/tunnel/limits.js';
+import { subprotocol } from '../../wire/tunnel/names.js';
 import { TunnelServer } from '../../wire/tunnel/tunnel-server.js';
 import { reachOf, type Scope } from '../auth/scope.js';
 import type { Caller, Tokens } from '../auth/tokens.js';
@@ -23,7 +24,7 @@ import type { Logger } from '../logger.js';
 import type { ServedMethod } from '../served-method.js';
 import { answerRaw } from './answer-raw.js';
 import { TunnelMethods } from './tunnel-methods.js';
-import { subprotocol, upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
+import { upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
 import { WsWire } from '../../ws/ws-wire.js';
 
 /** What the tunnels of a host keep to. */
