@@ -15,7 +15,7 @@ import { silentLogger, type Logger } from './logger.js';
 import { MetricsServer } from './metrics/metrics-server.js';
 import { Metrics } from './metrics/metrics.js';
 import { metered, RunMeter } from './metrics/run-meter.js';
-import { logSandbox } from './sandbox-log.js';
+import { logSandbox, logUnremoved } from './sandbox-log.js';
 import { HeldCount } from './runs/held-count.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
@@ -204,6 +204,12 @@ export class Host {
       next: (sandbox) => {
         metrics.sandboxCreated();
         logSandbox(this.#logger, sandbox);
+      },
+      error: ignore,
+    });
+    this.#sandboxes.unremoved$.subscribe({
+      next: (unremoved) => {
+        logUnremoved(this.#logger, unremoved);
       },
       error: ignore,
     });
