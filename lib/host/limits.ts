@@ -36,9 +36,12 @@ export interface HostLimits {
    * less memory. Default 262144.
    */
   readonly maxFrameBytes?: number;
-  /** Tunnels (WebSockets) at a time, and sessions of tunnels. One more is refused with 503. Default 1024. */
+  /**
+   * Sessions of tunnels at a time, those that wait for their connection too: one more is told `overloaded` over its WebSocket.
+   * As many WebSockets may be open beside one for each session: one more is refused with 503. Default 1024.
+   */
   readonly maxTunnels?: number;
-  /** The same, of callers with one token, who are refused with 429. Default: as many as in all. */
+  /** The same, of callers with one token, whose WebSockets are refused with 429. Default: as many as in all. */
   readonly maxTunnelsPerToken?: number;
 }
 
