@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { joined, lengthOf } from '../process/bytes.js';
+import { lengthOf } from '../process/bytes.js';
 import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
 import type { PacketBytes } from '../wire/tunnel/packets.js';
 import { frameHead } from './frame-head.js';
@@ -58,7 +58,7 @@ export class WsWire implements Wire {
     const taken = this.#taken(length);
     this.#cork();
     if (this.#takesParts) this.#write([frameHead(length), ...packet], taken);
-    else this.#webSocket.send(joined(packet), taken);
+    else this.#webSocket.send(Buffer.concat(packet), taken);
     if (this.isFull) this.#uncork();
     return !this.isFull;
   }
