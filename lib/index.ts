@@ -25,6 +25,27 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export type {
+  CommandFailed,
+  CommandFinished,
+  CommandOutcome,
+  CommandOutput,
+  CommandRef,
+  CommandRetrying,
+  CommandStarted,
+  CommandStep,
+  RunAllEvent,
+  RunAllProgress,
+} from './composition/run-all-event.js';
+export { toResults, toSummary, type RunAllSummary } from './composition/run-all-operators.js';
+export type {
+  CommandInput,
+  CommandOptions,
+  RetryOptions,
+  RunAllOptions,
+  SandboxSource,
+} from './composition/run-all-options.js';
+export { runAll } from './composition/run-all.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { lines, type LinesConfig } from './operators/lines.js';
