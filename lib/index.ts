@@ -25,6 +25,7 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export type { SandboxPoolOptions, SandboxPoolState } from './composition/pool-options.js';
 export type {
   CommandFailed,
   CommandFinished,
@@ -46,6 +47,8 @@ export type {
   SandboxSource,
 } from './composition/run-all-options.js';
 export { runAll } from './composition/run-all.js';
+export { SandboxLease } from './composition/sandbox-lease.js';
+export { SandboxPool } from './composition/sandbox-pool.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { lines, type LinesConfig } from './operators/lines.js';
