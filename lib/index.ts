@@ -49,6 +49,8 @@ export type {
 export { runAll } from './composition/run-all.js';
 export { SandboxLease } from './composition/sandbox-lease.js';
 export { SandboxPool } from './composition/sandbox-pool.js';
+export type { SessionStats, Spread } from './composition/session-books.js';
+export { Session, type SessionOptions } from './composition/session.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { lines, type LinesConfig } from './operators/lines.js';

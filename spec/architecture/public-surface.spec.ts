@@ -24,6 +24,7 @@ const surface = {
     'SandboxPool',
     'SandboxTimeoutError',
     'SandboxValidationError',
+    'Session',
     'Snapshots',
     'StreamReader',
     'StreamWriter',

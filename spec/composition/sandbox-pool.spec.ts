@@ -245,7 +245,7 @@ describe('a pool of sandboxes', () => {
       await using pool = pooling.pool;
       ({ ids } = pooling);
       expect(ids()).toHaveLength(3);
-      pool;
+      leaseOf(pool);
     }
     expect(ids()).toEqual([]);
   });
