@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { NEVER, tap, timer } from 'rxjs';
-import { SandboxPool, type SandboxPoolOptions } from 'sandbox-rx';
+import { map, NEVER, tap, timer, type Observable } from 'rxjs';
+import { SandboxClient, SandboxPool, type SandboxPoolOptions } from 'sandbox-rx';
 import { marbles } from '../support/marbles.js';
+import { slowBackend } from './altered-backend.js';
 import { memoryPlace } from './fleet-kit.js';
 
 /** What happens to the pool, one after another. */
@@ -21,14 +22,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ type: fc.constant('crash' as const), which: fc.nat({ max: 5 }) }),
   fc.record({ type: fc.constant('wait' as const), ms }),
 );
-const options: fc.Arbitrary<SandboxPoolOptions> = fc
+/** A pool, and how long its backend takes to make or delete a sandbox. */
+interface Plan extends SandboxPoolOptions {
+  readonly slowMs: number;
+  /** Every so many checks of health say that it is sick. */
+  readonly sickEvery: number;
+}
+
+const plans: fc.Arbitrary<Plan> = fc
   .record({
     min: fc.nat({ max: 3 }),
     more: fc.nat({ max: 3 }),
     maxLeases: fc.integer({ min: 1, max: 3 }),
+    slowMs: fc.nat({ max: 10 }),
+    sickEvery: fc.integer({ min: 2, max: 5 }),
   })
-  .map(({ min, more, maxLeases }) => ({
-    ...{ min, max: Math.max(1, min + more), maxLeases, idleTimeoutMs: 20 },
+  .map(({ min, more, ...plan }) => ({
+    ...{ ...plan, min, max: Math.max(1, min + more) },
+    ...{ idleTimeoutMs: 20, healthCheckAfterMs: 10 },
   }));
 
 /** What came of it. */
@@ -67,8 +78,9 @@ class Account {
 }
 
 /** Lets it all happen in virtual time. */
-function play(plan: SandboxPoolOptions, steps: readonly Step[]): Account {
-  const { client, backend, sandbox } = memoryPlace();
+function play({ slowMs, sickEvery, ...plan }: Plan, steps: readonly Step[]): Account {
+  const { backend, sandbox } = memoryPlace();
+  const client = new SandboxClient(slowBackend(backend, slowMs));
   const account = new Account();
   const { there } = account;
   marbles(({ expectObservable, flush }) => {
@@ -77,7 +89,10 @@ function play(plan: SandboxPoolOptions, steps: readonly Step[]): Account {
       else if (id !== sandbox.id) there.add(id);
       account.most = Math.max(account.most, there.size);
     });
-    const pool = new SandboxPool(client, plan);
+    let checks = 0;
+    const healthCheck = (): Observable<boolean> =>
+      timer(2).pipe(map(() => ++checks % sickEvery !== 0));
+    const pool = new SandboxPool(client, { ...plan, healthCheck });
     let atMs = 0;
     for (const happening of steps) {
       if (happening.type === 'wait') atMs += happening.ms;
@@ -103,7 +118,7 @@ function play(plan: SandboxPoolOptions, steps: readonly Step[]): Account {
 describe('a pool of sandboxes, whatever is leased, given up or crashes', () => {
   it('keeps its promises', () => {
     fc.assert(
-      fc.property(options, fc.array(step, { maxLength: 25 }), (plan, steps) => {
+      fc.property(plans, fc.array(step, { maxLength: 25 }), (plan, steps) => {
         const account = play(plan, steps);
         // Never more than are allowed, none for two at a time, its minimum at rest, and nothing when it is closed.
         expect(account.most).toBeLessThanOrEqual(plan.max ?? 8);

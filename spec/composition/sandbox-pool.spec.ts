@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { map, NEVER, of, take, throwError, timer, type Observable } from 'rxjs';
+import { map, NEVER, of, take, tap, throwError, timer, type Observable } from 'rxjs';
 import {
   CancelledError,
   runAll,
@@ -199,6 +199,18 @@ describe('a pool of sandboxes', () => {
       expect(seen).toHaveLength(4);
       expect(seen[3]).not.toBe(first);
       expect(ids()).toEqual([seen[3]]);
+    });
+  });
+
+  it('asks for the health of no more than somebody waits for', () => {
+    marbles(({ expectObservable, flush }) => {
+      let asked = 0;
+      const healthCheck = (): Observable<number> => timer(5).pipe(tap(() => asked++));
+      const { pool } = pooled({ min: 3, healthCheckAfterMs: 10, healthCheck });
+      during(20, () => pool.withSandbox(busy(1)).subscribe());
+      expectObservable(NEVER, '50ms !').toBe('-');
+      flush();
+      expect(asked).toBe(1);
     });
   });
 
