@@ -28,10 +28,10 @@ export function lossyBackend(backend: SandboxBackend, losses: number): SandboxBa
   return altered(backend, { exec });
 }
 
-/** A backend that takes so long to make a sandbox, and to delete one. */
+/** A backend that takes so long to make a sandbox, and twice as long to delete one. */
 export function slowBackend(backend: SandboxBackend, ms: number): SandboxBackend {
   return altered(backend, {
     create: (spec) => timer(ms).pipe(mergeMap(() => backend.create(spec))),
-    delete: (id) => concat(timer(ms).pipe(ignoreElements()), backend.delete(id)),
+    delete: (id) => concat(timer(2 * ms).pipe(ignoreElements()), backend.delete(id)),
   });
 }
