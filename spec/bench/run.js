@@ -15,6 +15,8 @@ const benchmarks = [
   'spawn-memory',
   'grpc',
   'tunnel',
+  'viewers',
+  'browser',
 ];
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = named.filter((name) => !benchmarks.includes(name));
