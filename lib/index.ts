@@ -3,6 +3,32 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export type { SandboxPoolOptions, SandboxPoolState } from './composition/pool-options.js';
+export type {
+  CommandFailed,
+  CommandFinished,
+  CommandOutcome,
+  CommandOutput,
+  CommandRef,
+  CommandRetrying,
+  CommandStarted,
+  CommandStep,
+  RunAllEvent,
+  RunAllProgress,
+} from './composition/run-all-event.js';
+export { toResults, toSummary, type RunAllSummary } from './composition/run-all-operators.js';
+export type {
+  CommandInput,
+  CommandOptions,
+  RetryOptions,
+  RunAllOptions,
+  SandboxSource,
+} from './composition/run-all-options.js';
+export { runAll } from './composition/run-all.js';
+export { SandboxLease } from './composition/sandbox-lease.js';
+export { SandboxPool } from './composition/sandbox-pool.js';
+export type { SessionStats, Spread } from './composition/session-books.js';
+export { Session, type SessionOptions } from './composition/session.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { lines, type LinesConfig } from './operators/lines.js';

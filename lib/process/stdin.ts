@@ -1,15 +1,8 @@
-import {
-  from,
-  isObservable,
-  map,
-  Observable,
-  type ObservableInput,
-  type ReadableStreamLike,
-  type Subscriber,
-} from 'rxjs';
+import { from, isObservable, map, Observable, type ObservableInput, type Subscriber } from 'rxjs';
 import { Breather } from './breather.js';
 import { SandboxValidationError } from './errors/errors.js';
 import { interop } from './interop.js';
+import { pullerOf, type Puller } from './puller.js';
 
 /** A piece of standard input on its way to a process. */
 export interface StdinWrite {
@@ -53,11 +46,8 @@ export function isStdinSource(source: unknown): source is StdinSource {
 /** Standard input as a backend takes it: complete is EOF. */
 export function stdinFrom(source: StdinSource): Observable<StdinWrite> {
   if (typeof source === 'string' || source instanceof Uint8Array) return stdinFrom([source]);
-  if ('getReader' in source) return pulled(() => streamPuller(source));
-  if (Symbol.asyncIterator in source) return pulled(() => asyncIteratorPuller(source));
-  if (Symbol.iterator in source && !isObservable(source)) {
-    return pulled(() => iteratorPuller(source[Symbol.iterator]()));
-  }
+  const open = pullerOf(source);
+  if (open !== undefined) return pulled(open);
   return from(source).pipe(map((data) => ({ data: encodeStdin(data), accepted: ignore })));
 }
 
@@ -65,50 +55,8 @@ function ignore(): void {
   // An Observable cannot be told that there is room.
 }
 
-/** A source that gives one piece each time it is asked. */
-interface Puller {
-  next(): PromiseLike<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
-  stop(): void;
-}
-
-function streamPuller(
-  stream: Pick<ReadableStream<StdinData>, 'getReader'> | ReadableStreamLike<StdinData>,
-): Puller {
-  const reader: { read: Puller['next']; cancel?(): Promise<void> } = stream.getReader();
-  return {
-    next: () => reader.read(),
-    stop: () => {
-      reader.cancel?.().catch(ignore);
-    },
-  };
-}
-
-function iteratorPuller(iterator: Iterator<StdinData> | AsyncIterator<StdinData>): Puller {
-  return {
-    next: async () => iterator.next(),
-    stop: () => {
-      // Asynchronous, so that what a generator throws on its way out stays here too.
-      (async () => iterator.return?.())().catch(ignore);
-    },
-  };
-}
-
-/** As any other, but for Node's streams: their iterators let go only when the next piece has come, if ever. */
-function asyncIteratorPuller(source: AsyncIterable<StdinData>): Puller {
-  const puller = iteratorPuller(source[Symbol.asyncIterator]());
-  if (!isDestroyable(source)) return puller;
-  const stop = (): void => {
-    source.destroy();
-  };
-  return { ...puller, stop };
-}
-
-function isDestroyable(source: object): source is { destroy(): void } {
-  return 'destroy' in source && typeof source.destroy === 'function';
-}
-
 /** Asks for the next piece when the last one was accepted. */
-function pulled(open: () => Puller): Observable<StdinWrite> {
+function pulled(open: () => Puller<StdinData>): Observable<StdinWrite> {
   return new Observable((subscriber: Subscriber<StdinWrite>) => {
     const puller = open();
     const breather = new Breather();

@@ -20,7 +20,7 @@ import {
   refuse,
   requireText,
 } from '../process/validate.js';
-import type { ProcessInfo, SandboxBackend, SnapshotInfo } from './backend.js';
+import type { Capabilities, ProcessInfo, SandboxBackend, SnapshotInfo } from './backend.js';
 import { ensureDeleted } from './ensure-deleted.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
 import { execute } from './execute.js';
@@ -69,6 +69,11 @@ export class Sandbox {
     this.#backend = backend;
     this.id = id;
     this.files = new SandboxFiles(backend, id);
+  }
+
+  /** What can be done in it: what its backend can do. */
+  get capabilities(): Capabilities {
+    return this.#backend.capabilities;
   }
 
   /**

@@ -11,6 +11,7 @@ const portable = [
   'lib/process/**/*.ts',
   'lib/operators/**/*.ts',
   'lib/sandbox/**/*.ts',
+  'lib/composition/**/*.ts',
   'lib/wire/**/*.ts',
   'lib/backends/memory/**/*.ts',
   'lib/backends/rpc/*.ts',

@@ -76,19 +76,19 @@ export class SandboxExecutionError extends SandboxError {
   }
 }
 
-/** A run outlived its `timeoutMs`; its whole process tree was killed. */
+/** A run outlived its `timeoutMs`, or many their `totalTimeoutMs`; their process trees were killed. */
 export class SandboxTimeoutError extends SandboxError {
   /** @internal */
   static override readonly brand: symbol = Symbol.for('sandbox-rx/SandboxTimeoutError');
   /** The `timeoutMs` that was exceeded. */
   readonly timeoutMs: number;
 
-  constructor(timeoutMs: number, details?: SandboxErrorDetails) {
-    super(
-      'ERR_RUN_TIMEOUT',
-      `the run was killed: it took longer than its timeoutMs of ${timeoutMs}`,
-      details,
-    );
+  constructor(
+    timeoutMs: number,
+    details?: SandboxErrorDetails,
+    message = `the run was killed: it took longer than its timeoutMs of ${timeoutMs}`,
+  ) {
+    super('ERR_RUN_TIMEOUT', message, details);
     this.timeoutMs = timeoutMs;
   }
 }
