@@ -25,6 +25,13 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export {
+  pipeProcesses,
+  type Pipeline,
+  type PipelineEvent,
+  type PipelineOptions,
+  type PipelineStage,
+} from './composition/pipeline.js';
 export type {
   CommandFailed,
   CommandFinished,
@@ -82,6 +89,7 @@ export type {
   OutputEvent,
   OutputStream,
   ProcessEvent,
+  StageStatus,
 } from './process/process-event.js';
 export type { ProcessOptions, StatsCallback } from './process/process-options.js';
 export { ProcessResult } from './process/process-result.js';

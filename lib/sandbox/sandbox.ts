@@ -35,6 +35,13 @@ export interface AttachOptions extends Omit<ProcessOptions, 'controls' | 'id'> {
   readonly from?: Partial<Record<OutputStream, number>>;
 }
 
+/** @internal A run that is not subscribed to yet, and how to steer it. */
+export interface OpenRun {
+  readonly id: string;
+  readonly controls: RunControls;
+  readonly events$: Observable<ProcessEvent>;
+}
+
 /** What a handle that only observes can do with its run, beside sending signals. */
 const noInput = { stdin: false, tty: false };
 
@@ -330,7 +337,8 @@ export class Sandbox {
     checkRunOptions(typeof stdin === 'boolean' ? rest : options);
   }
 
-  #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
+  /** @internal A run to be subscribed to once, by who steers it itself. Nothing is checked. */
+  open(command: readonly string[], options: ExecOptions): OpenRun {
     const { stdin, ...rest } = options;
     const id = options.id ?? newId();
     const controls = new RunControls((signal) => this.#signal(id, signal), {
@@ -340,8 +348,12 @@ export class Sandbox {
     const runOptions =
       typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
     const execution = { backend: this.#backend, sandboxId: this.id, id, command, controls };
-    const source = execute({ ...execution, options: runOptions });
-    return new Process<T>(source, command, { ...options, id, controls });
+    return { id, controls, events$: execute({ ...execution, options: runOptions }) };
+  }
+
+  #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
+    const { id, controls, events$ } = this.open(command, options);
+    return new Process<T>(events$, command, { ...options, id, controls });
   }
 
   #signal(runId: string, signal: string): Observable<never> {

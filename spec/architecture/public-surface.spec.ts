@@ -32,6 +32,7 @@ const surface = {
     'decode',
     'lines',
     'ndjson',
+    'pipeProcesses',
     'runAll',
     'stderr',
     'stdout',
