@@ -25,6 +25,9 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export { consume, type ConsumeOptions, type Pullable } from './composition/consume.js';
+export type { Framing } from './composition/framing.js';
+export { mapThrough, type MapThroughOptions } from './composition/map-through.js';
 export {
   pipeProcesses,
   type Pipeline,
@@ -53,12 +56,18 @@ export type {
   SandboxSource,
 } from './composition/run-all-options.js';
 export { runAll } from './composition/run-all.js';
+export { through } from './composition/through.js';
+export type { Through, ThroughOptions } from './composition/through-options.js';
+export { waitForPort, type WaitForPortOptions } from './composition/wait-for-port.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
+export { groupByStream } from './operators/group-by-stream.js';
 export { lines, type LinesConfig } from './operators/lines.js';
 export { ndjson } from './operators/ndjson.js';
 export { stderr, stdout } from './operators/output.js';
 export { check, toResult, type ResultConfig } from './operators/result.js';
+export { untilLine } from './operators/until-line.js';
+export { waitForLine, type WaitForLineOptions } from './operators/wait-for-line.js';
 export type { Chunk } from './process/chunk-decoder.js';
 export {
   CancelledError,

@@ -24,9 +24,12 @@ export class Pipe {
   constructor(writer: StreamWriter, owner: PipeOwner) {
     this.#writer = writer;
     this.#owner = owner;
-    this.#reading = writer.closed.result$.subscribe(() => {
-      this.isBroken = true;
-      this.#settle();
+    this.#reading = writer.closed.result$.subscribe({
+      next: () => {
+        this.isBroken = true;
+        this.#settle();
+      },
+      error: ignore,
     });
   }
 
