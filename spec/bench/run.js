@@ -14,6 +14,7 @@ const benchmarks = [
   'spawn-memory',
   'grpc',
   'tunnel',
+  'compose',
 ];
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = named.filter((name) => !benchmarks.includes(name));
