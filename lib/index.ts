@@ -35,6 +35,7 @@ export {
   type PipelineOptions,
   type PipelineStage,
 } from './composition/pipeline.js';
+export type { SandboxPoolOptions, SandboxPoolState } from './composition/pool-options.js';
 export type {
   CommandFailed,
   CommandFinished,
@@ -59,6 +60,10 @@ export { runAll } from './composition/run-all.js';
 export { through } from './composition/through.js';
 export type { Through, ThroughOptions } from './composition/through-options.js';
 export { waitForPort, type WaitForPortOptions } from './composition/wait-for-port.js';
+export { SandboxLease } from './composition/sandbox-lease.js';
+export { SandboxPool } from './composition/sandbox-pool.js';
+export type { SessionStats, Spread } from './composition/session-books.js';
+export { Session, type SessionOptions } from './composition/session.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { groupByStream } from './operators/group-by-stream.js';

@@ -10,11 +10,11 @@ import { planOf, type CommandInput, type RunAllOptions } from './run-all-options
  * in its own. Cold: each subscription runs them all, and unsubscribing kills everything in flight.
  *
  * ```text
- * commands$                         abc|
- * runAll({ concurrency: 2 })        st--x-uy---(z|)   s, t, u = started, x, y, z = finished
- * runAll({ ... ordered: true })     st--x-uy---(z|)   as above, but no y before its x
- * stopOnError, the second fails     st--(yx#)         y = failed, x = failed too: it was killed
- * unsubscribed                      st!               both are killed
+ * commands$                abc|
+ * runAll, concurrency: 2   st--(yu)--z--(x|)   s, t, u = a, b, c started; x, y, z = they finished
+ * the same, ordered        st--u--------(xyz|)
+ * stopOnError, b fails     st--(yx#)           y = failed; x = failed too: it was killed
+ * unsubscribed             st-!                both are killed
  * ```
  *
  * Each command that was started is told to be over exactly once, as `finished` or `failed`, unless the consumer left. An

@@ -11,6 +11,7 @@ const benchmarks = [
   'fan-out',
   'idle',
   'sandbox',
+  'run-all',
   'spawn-memory',
   'grpc',
   'tunnel',

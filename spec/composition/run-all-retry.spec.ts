@@ -12,7 +12,7 @@ import {
 import { exit, type MemoryBackend, type Program } from 'sandbox-rx/testing';
 import { marbles } from '../support/marbles.js';
 import { brief, job, memoryPlace, record } from './fleet-kit.js';
-import { lossyBackend } from './lossy-backend.js';
+import { lossyBackend } from './altered-backend.js';
 
 /** A program whose runs exit with these statuses, the last again and again. */
 function exits(...statuses: readonly number[]): Program {
