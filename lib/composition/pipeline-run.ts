@@ -3,6 +3,7 @@ import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import type { ProcessControls, RunLifecycle } from '../process/process-controls.js';
 import type { OutputEvent, StageStatus } from '../process/process-event.js';
 import type { PipelineEvent, PipelineStage } from './pipeline.js';
+import { Pipe } from './pipe.js';
 import { StageRun } from './stage-run.js';
 
 /** The status of a command that died of `SIGPIPE`, as a shell tells it. */
@@ -21,11 +22,10 @@ export class PipelineRun implements ProcessControls {
   #open = 1;
 
   constructor(stages: readonly PipelineStage[]) {
-    this.#stages = stages.map((stage, index) => this.#stageOf(stage, index));
-    for (const [index, stage] of this.#stages.entries()) {
-      const stdin = this.#stages[index + 1]?.stdin;
-      if (stdin !== undefined) stage.pipe(stdin);
-    }
+    const pipes = stages.slice(1).map(() => new Pipe());
+    this.#stages = stages.map((stage, index) =>
+      this.#stageOf(stage, index, { input: pipes[index - 1], output: pipes[index] }),
+    );
     this.events$ = new Observable((subscriber) => {
       this.#subscriber = subscriber;
       subscriber.add(() => {
@@ -50,12 +50,15 @@ export class PipelineRun implements ProcessControls {
     return startOperation<void>(merge(...sent).pipe(ignoreElements()), undefined);
   }
 
-  #stageOf({ sandbox, command, options = {} }: PipelineStage, index: number): StageRun {
+  #stageOf(
+    { sandbox, command, options = {} }: PipelineStage,
+    index: number,
+    pipes: Readonly<Record<'input' | 'output', Pipe | undefined>>,
+  ): StageRun {
     const { scheduler } = options;
-    const run = sandbox.open(command, index === 0 ? options : { ...options, stdin: true });
     return new StageRun(
-      run,
-      { command, scheduler },
+      sandbox.open(command, options, pipes.input?.stdin$),
+      { command, scheduler, ...pipes },
       {
         output: (event) => {
           this.#subscriber?.next(this.#tagged(event, index));

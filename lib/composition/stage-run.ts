@@ -9,9 +9,8 @@ import { ConnectionLostError, UnsupportedError } from '../process/errors/errors.
 import type { OperationRef } from '../process/operation-ref.js';
 import type { RunLifecycle } from '../process/process-controls.js';
 import type { OutputEvent, ProcessEvent, StageStatus } from '../process/process-event.js';
-import type { StreamWriter } from '../process/stream-writer.js';
 import type { OpenRun } from '../sandbox/sandbox.js';
-import { Pipe } from './pipe.js';
+import type { Pipe } from './pipe.js';
 
 /** How long a command may go on writing into a closed pipe after it was told so, before it is ended. */
 const brokenPipeGraceMs = 200;
@@ -24,10 +23,14 @@ export interface StageObserver {
   failed(error: unknown): void;
 }
 
-/** How a stage is told apart. */
+/** What a stage is made of. */
 interface StageOptions {
   readonly command: readonly string[];
   readonly scheduler: SchedulerLike | undefined;
+  /** Where its input comes from, unless it is the first. */
+  readonly input: Pipe | undefined;
+  /** Where its output goes to, unless it is the last. */
+  readonly output: Pipe | undefined;
 }
 
 /** One command of a pipeline, which waits for the one that it writes to. */
@@ -38,8 +41,9 @@ export class StageRun implements Observer<ProcessEvent> {
   readonly #command: readonly string[];
   readonly #scheduler: SchedulerLike;
   readonly #observer: StageObserver;
+  readonly #input: Pipe | undefined;
+  readonly #output: Pipe | undefined;
   #subscriber: Subscriber<ProcessEvent> | undefined;
-  #pipe: Pipe | undefined;
   #isHeld = false;
   #isPaused = false;
   /** When it was told that nobody reads it any more. */
@@ -47,27 +51,18 @@ export class StageRun implements Observer<ProcessEvent> {
 
   constructor(
     run: OpenRun,
-    { command, scheduler = asyncScheduler }: StageOptions,
+    { command, scheduler = asyncScheduler, input, output }: StageOptions,
     observer: StageObserver,
   ) {
+    this.#input = input;
+    this.#output = output;
+    output?.connect(() => {
+      this.#pauseOrResume();
+    });
     this.#run = run;
     this.#command = command;
     this.#scheduler = scheduler;
     this.#observer = observer;
-  }
-
-  /** Standard input, where it was asked for with `stdin: true`. */
-  get stdin(): StreamWriter | undefined {
-    return this.#run.controls.stdin;
-  }
-
-  /** Gives its standard output to another command. */
-  pipe(stdin: StreamWriter): void {
-    this.#pipe = new Pipe(stdin, {
-      changed: () => {
-        this.#pauseOrResume();
-      },
-    });
   }
 
   start(lifecycle: RunLifecycle): void {
@@ -92,7 +87,7 @@ export class StageRun implements Observer<ProcessEvent> {
 
   /** Ends its process tree, where it still runs. */
   stop(): void {
-    this.stdin?.end();
+    this.#input?.break();
     this.#subscriber?.unsubscribe();
   }
 
@@ -100,8 +95,8 @@ export class StageRun implements Observer<ProcessEvent> {
     if (event.type === 'exit') {
       const { returncode, signal } = event;
       this.#end({ command: this.#command, returncode, ...(signal !== undefined && { signal }) });
-    } else if (event.type === 'stdout' && this.#pipe !== undefined) {
-      if (!this.#pipe.write(event.data)) this.#break();
+    } else if (event.type === 'stdout' && this.#output !== undefined) {
+      if (!this.#output.write(event.data)) this.#break();
     } else {
       this.#observer.output(event);
     }
@@ -121,8 +116,8 @@ export class StageRun implements Observer<ProcessEvent> {
   #end(status: StageStatus): void {
     if (this.status !== undefined) return;
     this.status = status;
-    this.stdin?.end();
-    this.#pipe?.close();
+    this.#input?.break();
+    this.#output?.close();
     this.#observer.ended();
   }
 
@@ -148,7 +143,7 @@ export class StageRun implements Observer<ProcessEvent> {
   }
 
   #pauseOrResume(): void {
-    const isPaused = this.#isHeld || this.#pipe?.isFull === true;
+    const isPaused = this.#isHeld || this.#output?.isFull === true;
     if (isPaused === this.#isPaused) return;
     this.#isPaused = isPaused;
     this.#run.controls.pause(isPaused);

@@ -9,6 +9,7 @@ import {
 } from '../process/operation-ref.js';
 import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
 import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
+import type { StdinWrite } from '../process/stdin.js';
 import type { ProcessResult } from '../process/process-result.js';
 import { Process } from '../process/process.js';
 import {
@@ -337,8 +338,11 @@ export class Sandbox {
     checkRunOptions(typeof stdin === 'boolean' ? rest : options);
   }
 
-  /** @internal A run to be subscribed to once, by who steers it itself. Nothing is checked. */
-  open(command: readonly string[], options: ExecOptions): OpenRun {
+  /**
+   * @internal A run to be subscribed to once, by who steers it itself. Nothing is checked. `stdin$` takes the place of
+   * `options.stdin`.
+   */
+  open(command: readonly string[], options: ExecOptions, stdin$?: Observable<StdinWrite>): OpenRun {
     const { stdin, ...rest } = options;
     const id = options.id ?? newId();
     const controls = new RunControls((signal) => this.#signal(id, signal), {
@@ -348,7 +352,11 @@ export class Sandbox {
     const runOptions =
       typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
     const execution = { backend: this.#backend, sandboxId: this.id, id, command, controls };
-    return { id, controls, events$: execute({ ...execution, options: runOptions }) };
+    return {
+      id,
+      controls,
+      events$: execute({ ...execution, options: runOptions, ...(stdin$ && { stdin$ }) }),
+    };
   }
 
   #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
