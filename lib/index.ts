@@ -1,26 +1,4 @@
-export type {
-  ConnectedBackend,
-  ConnectOptions,
-  TokenOption,
-} from './backends/rpc/connect-options.js';
-export type {
-  RunnerCapacity,
-  RunnerFilter,
-  RunnerInfo,
-  Runners,
-  ServiceVisibility,
-} from './backends/rpc/runners.js';
-export type {
-  TemplateChange,
-  TemplateContainer,
-  TemplateInfo,
-  Templates,
-  TemplateSpec,
-  TemplateView,
-} from './backends/rpc/templates.js';
-export type { ScopedToken, TokenScope, Tokens } from './backends/rpc/tokens.js';
-export type { ConnectionState, ConnectionStatus } from './backends/rpc/tunnel/connection-status.js';
-export type { WebSocketBackend } from './backends/rpc/tunnel/tunnel-backend.js';
+export type * from './backends/rpc/connected.js';
 export {
   websocketBackend,
   type WebSocketBackendOptions,

@@ -1,5 +1,6 @@
 import type { AsyncSubject, Subscription } from 'rxjs';
 import type { CreateSandboxRequest } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import type { Removal } from './removal.js';
 import type { SandboxRecord } from './sandbox-record.js';
 import type { Ending } from './snapshots/endings.js';
 
@@ -15,6 +16,8 @@ export interface HostSandbox {
   ending: Ending | undefined;
   /** Completes when it runs; errors when it could not be made. */
   readonly ready: AsyncSubject<void>;
+  /** How it is removed from the backend, once it is to be. */
+  readonly removal: Removal;
   /** Completes when nothing of it is left but its record. */
   readonly gone: AsyncSubject<void>;
   /** Completes when the main command is over, or will never be started. */

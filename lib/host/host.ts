@@ -3,19 +3,19 @@ import { startOperation, type OperationRef } from '../process/operation-ref.js';
 import { checkInteger, checkRecord, maxTimerMs } from '../process/validate.js';
 import { withDefaults } from '../process/with-defaults.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
+import { tunnelPath } from '../wire/tunnel/names.js';
 import { Tokens } from './auth/tokens.js';
 import { logCall } from './calls/call-log.js';
 import { Calls } from './calls/calls.js';
 import { gatewayConfig } from './gateway/gateway-config.js';
 import { Gateway } from './gateway/gateway.js';
-import { tunnelPath } from './gateway/http-server.js';
 import { checkOptions, defaultAddress, type HostOptions } from './host-options.js';
 import { usualLimits } from './limits.js';
 import { silentLogger, type Logger } from './logger.js';
 import { MetricsServer } from './metrics/metrics-server.js';
 import { Metrics } from './metrics/metrics.js';
 import { metered, RunMeter } from './metrics/run-meter.js';
-import { logSandbox } from './sandbox-log.js';
+import { logSandbox, logUnremoved } from './sandbox-log.js';
 import { HeldCount } from './runs/held-count.js';
 import { SandboxService } from './sandbox-service.js';
 import { Sandboxes } from './sandboxes.js';
@@ -204,6 +204,12 @@ export class Host {
       next: (sandbox) => {
         metrics.sandboxCreated();
         logSandbox(this.#logger, sandbox);
+      },
+      error: ignore,
+    });
+    this.#sandboxes.unremoved$.subscribe({
+      next: (unremoved) => {
+        logUnremoved(this.#logger, unremoved);
       },
       error: ignore,
     });

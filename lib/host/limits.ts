@@ -18,8 +18,8 @@ export interface HostLimits {
   /** The same, of callers with one token. */
   readonly maxRunsPerToken?: number;
   /**
-   * Open streams: `StreamExec`, `StreamLogs`, `AttachProcess`, `WriteStdin`, and lists of sandboxes and processes that are
-   * watched. Default: as many as are asked for.
+   * Open streams: `StreamExec`, `StreamLogs`, `AttachProcess`, `WriteStdin`, `ListProcesses`, `WatchProcesses` and
+   * `WatchSandboxes`. Default: as many as are asked for.
    */
   readonly maxStreams?: number;
   /** The same, of callers with one token. */
@@ -36,9 +36,12 @@ export interface HostLimits {
    * less memory. Default 262144.
    */
   readonly maxFrameBytes?: number;
-  /** Tunnels (WebSockets) at a time, and sessions of tunnels. One more is refused with 503. Default 1024. */
+  /**
+   * Sessions of tunnels at a time, those that wait for their connection too: one more is told `overloaded` over its WebSocket.
+   * As many WebSockets may be open beside one for each session: one more is refused with 503. Default 1024.
+   */
   readonly maxTunnels?: number;
-  /** The same, of callers with one token, who are refused with 429. Default: as many as in all. */
+  /** The same, of callers with one token, whose WebSockets are refused with 429. Default: as many as in all. */
   readonly maxTunnelsPerToken?: number;
 }
 
@@ -83,18 +86,22 @@ export function checkLimits(limits: HostLimits | undefined): void {
 /** Counts what there is, of everybody or of the one who asks. It is asked where there is a limit. */
 export type Count = (whose: 'all' | 'caller') => number;
 
-/** Refuses one more where there are as many as there may be. @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` */
-export function checkRoom(
-  what: string,
-  count: Count,
-  { max, maxPerToken }: Readonly<Record<'max' | 'maxPerToken', number | undefined>>,
-): void {
-  if (max !== undefined && count('all') >= max) {
-    throw exhausted(`this host has ${max} ${what}, and takes no more`);
-  }
-  if (maxPerToken !== undefined && count('caller') >= maxPerToken) {
-    throw exhausted(`there are ${maxPerToken} ${what} of this token, and it may have no more`);
-  }
+/** How many there may be, and how many more are asked for. */
+export interface Room {
+  readonly max: number | undefined;
+  readonly maxPerToken: number | undefined;
+  /** Default 1. */
+  readonly more?: number;
+}
+
+/** Refuses what would be more than there may be. @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` */
+export function checkRoom(what: string, count: Count, { max, maxPerToken, more = 1 }: Room): void {
+  if (max !== undefined && count('all') + more > max)
+    throw exhausted(`this host takes ${max} ${what}, and has no room for ${more} more`);
+  if (maxPerToken !== undefined && count('caller') + more > maxPerToken)
+    throw exhausted(
+      `a token may have ${maxPerToken} ${what}, and this one has no room for ${more} more`,
+    );
 }
 
 /** There is no room for what is asked for. */

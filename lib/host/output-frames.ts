@@ -23,8 +23,9 @@ interface FramesOptions {
 type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained' | 'pieceBytes'>;
 
 /**
- * The output of a run on its way to the caller: at once while the caller keeps up; while it is behind, what comes is
- * gathered, and sent in frames as large as they may be. When enough waits, the process does.
+ * The output of a run on its way to the caller: while the caller keeps up, what comes in one turn of the event loop goes at
+ * its end; while it is behind, what comes is gathered, and sent in frames as large as they may be. When enough waits, the
+ * process does.
  */
 export class OutputFrames {
   readonly #stream: Stream;
@@ -34,6 +35,8 @@ export class OutputFrames {
   readonly #waiting: WaitingFrame[] = [];
   #waitingBytes = 0;
   #isBehind = false;
+  /** What waits is sent when this turn is over. */
+  #isDue = false;
   #isPaused = false;
 
   constructor(stream: Stream, options: FramesOptions) {
@@ -46,9 +49,11 @@ export class OutputFrames {
     const maxFrameBytes = this.#maxFrameBytes;
     for (let at = 0; at < data.length; at += maxFrameBytes) {
       const piece = data.length <= maxFrameBytes ? data : data.subarray(at, at + maxFrameBytes);
-      if (this.#isBehind) this.#gather(type, piece);
-      else this.#send({ type, pieces: [piece], bytes: piece.length });
+      this.#gather(type, piece);
+      if (this.#waitingBytes >= maxFrameBytes) this.#resume();
     }
+    if (this.#waiting.length > 0) this.#sendSoon();
+    this.#setPaused();
   }
 
   /** Sends what waits, whether the caller is behind or not. */
@@ -72,7 +77,16 @@ export class OutputFrames {
       this.#waitingBytes += overheadBytes;
     }
     this.#waitingBytes += data.length;
-    this.#setPaused();
+  }
+
+  #sendSoon(): void {
+    if (this.#isDue || this.#isBehind) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      this.#resume();
+      this.#setPaused();
+    });
   }
 
   #next(): FrameOutput | undefined {
@@ -88,16 +102,16 @@ export class OutputFrames {
     this.#stream.whenDrained(() => {
       this.#isBehind = false;
       this.#resume();
+      this.#setPaused();
     });
   }
 
   #resume(): void {
     while (!this.#isBehind) {
       const frame = this.#next();
-      if (frame === undefined) break;
+      if (frame === undefined) return;
       this.#send(frame);
     }
-    this.#setPaused();
   }
 
   #setPaused(): void {

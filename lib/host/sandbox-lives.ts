@@ -1,6 +1,17 @@
-import { concat, defer, EMPTY, from, ignoreElements, timer, type Observable } from 'rxjs';
+import {
+  concat,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  Subscription,
+  tap,
+  timer,
+  type Observable,
+} from 'rxjs';
 import { messageOf } from '../process/errors/message-of.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
+import { ensureDeleted } from '../sandbox/ensure-deleted.js';
 import { plainRun } from '../sandbox/plain-run.js';
 import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
 import type { FileMount } from '../wire/generated/coreweave/sandbox/v1/sandbox.js';
@@ -15,15 +26,23 @@ export interface SandboxEnd {
   readonly last$?: Observable<never>;
 }
 
+/** Who is told how sandboxes end. */
+export interface LivesObserver {
+  /** Nothing but its record is left. */
+  ended(sandbox: HostSandbox): void;
+  /** The backend could not remove it; that is tried again. */
+  unremoved(sandbox: HostSandbox, error: unknown): void;
+}
+
 /** The lives of sandboxes on the backend: how each is brought up, goes on and ends. */
 export class SandboxLives {
   readonly #backend: SandboxBackend;
-  /** Told of each when nothing but its record is left. */
-  readonly #ended: (sandbox: HostSandbox) => void;
+  readonly #observer: LivesObserver;
+  readonly #removals = new Subscription();
 
-  constructor(backend: SandboxBackend, ended: (sandbox: HostSandbox) => void) {
+  constructor(backend: SandboxBackend, observer: LivesObserver) {
     this.#backend = backend;
-    this.#ended = ended;
+    this.#observer = observer;
   }
 
   begin(
@@ -45,27 +64,51 @@ export class SandboxLives {
     );
   }
 
-  /** Ends a sandbox; the main command first, where it is given time. Completes when nothing is left. */
-  end(sandbox: HostSandbox, { graceMs, last$ = EMPTY }: SandboxEnd): Observable<void> {
-    const { record, mainOver } = sandbox;
+  /** Ends a sandbox; the main command first, where it is given time. */
+  end(sandbox: HostSandbox, { graceMs, last$ = EMPTY }: SandboxEnd): void {
+    const { record, mainOver, removal } = sandbox;
     const before = record.phase;
     record.ending('stopped', 'it was stopped');
     // Its main command is no longer started.
     if (before === 'creating') mainOver.complete();
     if (before === 'creating' || before === 'running') {
       const close = (): void => {
-        this.#close(sandbox);
+        this.remove(sandbox);
       };
       concat(this.#drained(sandbox, graceMs), last$).subscribe({ error: close, complete: close });
+    } else {
+      removal.hurry();
     }
-    return sandbox.gone;
   }
 
   /** It has ended by itself. */
   over(sandbox: HostSandbox, status: 'completed' | 'failed' | 'stopped', reason: string): void {
     if (sandbox.record.phase !== 'running') return;
     sandbox.record.ending(status, reason);
-    this.#close(sandbox);
+    this.remove(sandbox);
+  }
+
+  /** Removes it from the backend, however often that has to be tried, and keeps the record. */
+  remove(sandbox: HostSandbox): void {
+    const { record, backendId, life, mainOver, gone, removal } = sandbox;
+    life.unsubscribe();
+    sandbox.ready.complete();
+    const deleted$ = backendId === undefined ? EMPTY : ensureDeleted(this.#backend, backendId);
+    const unremoved = (error: unknown): void => {
+      this.#observer.unremoved(sandbox, error);
+    };
+    const ended = (): void => {
+      record.ended();
+      gone.complete();
+      this.#observer.ended(sandbox);
+    };
+    const removed$ = removal.until(deleted$.pipe(tap({ error: unremoved })));
+    this.#removals.add(concat(removed$, mainOver).subscribe({ error: ended, complete: ended }));
+  }
+
+  /** What could not be removed by now stays. */
+  close(): void {
+    this.#removals.unsubscribe();
   }
 
   /** Asks the main command to end; completes when it is over, or its time is. */
@@ -83,22 +126,7 @@ export class SandboxLives {
     sandbox.record.ending('failed', messageOf(error));
     sandbox.mainOver.complete();
     sandbox.ready.error(error);
-    this.#close(sandbox);
-  }
-
-  /** Removes it from the backend, and keeps the record for a while. */
-  #close(sandbox: HostSandbox): void {
-    const { record, backendId, life, mainOver, gone } = sandbox;
-    life.unsubscribe();
-    sandbox.ready.complete();
-    const removed$ =
-      backendId === undefined ? EMPTY : concat(this.#backend.delete(backendId), mainOver);
-    const ended = (): void => {
-      record.ended();
-      gone.complete();
-      this.#ended(sandbox);
-    };
-    removed$.subscribe({ error: ended, complete: ended });
+    this.remove(sandbox);
   }
 
   #prepare(

@@ -35,6 +35,7 @@ import { checkSpecMessage } from './check-request.js';
 import { Creations } from './creations.js';
 import { fitted, pageOf } from './pages.js';
 import { readOptions } from './read-options.js';
+import { removed } from './removal.js';
 import { runner } from './runner.js';
 import type { HostSandbox } from './host-sandbox.js';
 import type { Sandboxes } from './sandboxes.js';
@@ -147,7 +148,7 @@ export class SandboxService {
         this.#sandboxes.remove(sandbox);
         return answer$;
       });
-      return concat(sandbox.gone.pipe(ignoreElements()), forgotten$);
+      return concat(removed(sandbox), forgotten$);
     });
   }
 
@@ -169,7 +170,7 @@ export class SandboxService {
           (isAdmin || owner === caller) &&
           tags.every((tag) => record.spec.tags.includes(tag)),
       );
-      if (!dryRun) for (const sandbox of active) void this.#sandboxes.end(sandbox, { graceMs: 0 });
+      if (!dryRun) for (const sandbox of active) this.#sandboxes.end(sandbox, { graceMs: 0 });
       return of({
         purgeCount: active.length,
         failedSandboxIds: [],
@@ -182,7 +183,7 @@ export class SandboxService {
   #ended(sandbox: HostSandbox, request: DeleteSandboxRequest, owner: string | undefined): string[] {
     const graceMs = Math.min(request.gracePeriodSeconds, maxGraceSeconds) * 1000;
     if (request.snapshotVolumes.length === 0) {
-      void this.#sandboxes.end(sandbox, { graceMs });
+      this.#sandboxes.end(sandbox, { graceMs });
       return [];
     }
     return [...this.#endings.begin(request, { owner, graceMs }).snapshotIds];
@@ -200,18 +201,20 @@ export class SandboxService {
     return this.#sandboxes.create({ id: options.sandboxId, request, spec, files, owner: caller });
   }
 
-  /** Emits nothing; completes when it runs, and errors where it could not be made: then no record is left. */
+  /**
+   * Emits nothing; completes when it runs, and errors where it could not be made: then no record is left, but of what could
+   * not be removed.
+   */
   #ready(sandbox: HostSandbox): Observable<never> {
-    const { ready, gone } = sandbox;
     const failed$ = (error: unknown): Observable<never> =>
       concat(
-        gone.pipe(ignoreElements()),
+        removed(sandbox).pipe(catchError(() => throwError(() => error))),
         defer(() => {
           this.#sandboxes.remove(sandbox);
           return throwError(() => error);
         }),
       );
-    return ready.pipe(ignoreElements(), catchError(failed$));
+    return sandbox.ready.pipe(ignoreElements(), catchError(failed$));
   }
 
   #isListed({ record }: HostSandbox, request: ListSandboxesRequest): boolean {

@@ -1,9 +1,10 @@
 import {
   AsyncSubject,
+  catchError,
   concat,
+  defer,
+  EMPTY,
   endWith,
-  ignoreElements,
-  retry,
   Subject,
   Subscription,
   takeUntil,
@@ -14,7 +15,7 @@ import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/
 import { newId } from '../process/new-id.js';
 import type { SandboxBackend } from '../sandbox/backend.js';
 import { refuseServices } from '../sandbox/refuse-services.js';
-import type { SandboxInfo, SandboxSpec } from '../sandbox/sandbox-spec.js';
+import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
 import {
   CreateSandboxRequest,
   Sandbox,
@@ -23,8 +24,10 @@ import {
 import type { StoredSandbox } from '../wire/generated/sandboxrx/store/v1/store.js';
 import { checkRoom, type Count, type HostLimits } from './limits.js';
 import type { HostSandbox } from './host-sandbox.js';
+import { Removal, removed } from './removal.js';
 import { SandboxLives, type SandboxEnd } from './sandbox-lives.js';
 import { SandboxRecord } from './sandbox-record.js';
+import { backendEnds, type BackendEnd } from './watches/backend-ends.js';
 import { SandboxFeed } from './watches/sandbox-feed.js';
 
 /** How a host keeps its sandboxes. */
@@ -49,8 +52,11 @@ export interface NewSandbox {
   readonly owner: string | undefined;
 }
 
-/** From a watch of the backend that failed to the next, in milliseconds. */
-const watchAgainMs = 1000;
+/** A sandbox that its backend could not remove. */
+export interface UnremovedSandbox {
+  readonly sandbox: HostSandbox;
+  readonly error: unknown;
+}
 
 /** The sandboxes of a host, from their creation to the end of their retention. They belong to no call. */
 export class Sandboxes {
@@ -62,20 +68,24 @@ export class Sandboxes {
   readonly #lives: SandboxLives;
   readonly #waiting = new Subscription();
   readonly #created: Subject<HostSandbox> = new Subject();
+  readonly #unremoved: Subject<UnremovedSandbox> = new Subject();
   #count = 0;
 
   constructor(backend: SandboxBackend, config: SandboxesConfig) {
     this.#backend = backend;
     this.#config = config;
-    this.#lives = new SandboxLives(backend, (sandbox) => {
-      this.#retire(sandbox);
+    this.#lives = new SandboxLives(backend, {
+      ended: (sandbox) => {
+        this.#retire(sandbox);
+      },
+      unremoved: (sandbox, error) => {
+        this.#unremoved.next({ sandbox, error });
+      },
     });
-    // A backend that is not to be reached now tells later what has ended meanwhile.
-    const infos$ = backend.watch({}).pipe(retry({ delay: watchAgainMs }));
     this.#waiting.add(
-      infos$.subscribe({
-        next: (info) => {
-          this.#heardOf(info);
+      backendEnds(backend, () => this.#runningIds()).subscribe({
+        next: (end) => {
+          this.#heardOf(end);
         },
         error: ignore,
       }),
@@ -90,6 +100,11 @@ export class Sandboxes {
   /** Tells each sandbox when it begins to be made. */
   get created$(): Observable<HostSandbox> {
     return this.#created;
+  }
+
+  /** Tells each time that a sandbox could not be removed. */
+  get unremoved$(): Observable<UnremovedSandbox> {
+    return this.#unremoved;
   }
 
   has(id: string): boolean {
@@ -143,15 +158,15 @@ export class Sandboxes {
     });
     this.#byId.set(sandbox.record.id, sandbox);
     this.feed.follow(sandbox);
-    for (const state of [sandbox.ready, sandbox.gone, sandbox.mainOver]) state.complete();
-    if (backendId !== '') this.#backend.delete(backendId).subscribe({ error: ignore });
-    this.#retire(sandbox);
+    if (backendId !== '') sandbox.backendId = backendId;
+    sandbox.mainOver.complete();
+    this.#lives.remove(sandbox);
     return sandbox;
   }
 
-  /** Ends a sandbox, as it is to be ended. Completes when nothing is left. */
-  end(sandbox: HostSandbox, how: SandboxEnd): Observable<void> {
-    return this.#lives.end(sandbox, how);
+  /** Ends a sandbox, as it is to be ended; one that could not be removed, once more. */
+  end(sandbox: HostSandbox, how: SandboxEnd): void {
+    this.#lives.end(sandbox, how);
   }
 
   /** Forgets an ended sandbox. */
@@ -162,12 +177,18 @@ export class Sandboxes {
     sandbox.forgotten.complete();
   }
 
-  /** Ends all sandboxes; completes when nothing is left. */
+  /** Ends all sandboxes; completes when nothing is left, or what is cannot be removed now. */
   close(): Observable<never> {
     this.#waiting.unsubscribe();
-    return concat(...this.all.map((sandbox) => this.end(sandbox, { graceMs: 0 }))).pipe(
-      ignoreElements(),
-    );
+    const ends = this.all.map((sandbox) => {
+      this.end(sandbox, { graceMs: 0 });
+      return removed(sandbox).pipe(catchError(() => EMPTY));
+    });
+    const rest$ = defer(() => {
+      this.#lives.close();
+      return EMPTY;
+    });
+    return concat(...ends, rest$);
   }
 
   #sandboxOf(
@@ -187,7 +208,7 @@ export class Sandboxes {
     return {
       ...{ record: new SandboxRecord(id, { number, asked, logBytes }), owner, request },
       ...{ backendId: undefined, ending: undefined, life: new Subscription() },
-      ...{ ready: new AsyncSubject(), gone: new AsyncSubject() },
+      ...{ ready: new AsyncSubject(), removal: new Removal(), gone: new AsyncSubject() },
       ...{ mainOver: new AsyncSubject(), forgotten: new AsyncSubject() },
     };
   }
@@ -200,11 +221,16 @@ export class Sandboxes {
     checkRoom('sandboxes', count, { max, maxPerToken });
   }
 
-  /** The backend's own news: a sandbox that ended there by itself, or at the end of its lifetime. */
-  #heardOf({ id, status, reason = 'it ended' }: SandboxInfo): void {
-    if (status === 'running') return;
+  /** The ids on the backend of those in which something can be run. */
+  #runningIds(): readonly string[] {
+    return this.all.flatMap(({ record, backendId = [] }) =>
+      record.phase === 'running' ? backendId : [],
+    );
+  }
+
+  #heardOf({ id, reason }: BackendEnd): void {
     const sandbox = this.all.find(({ backendId }) => backendId === id);
-    if (sandbox?.record.phase === 'running') this.#lives.over(sandbox, 'stopped', reason);
+    if (sandbox !== undefined) this.#lives.over(sandbox, 'stopped', reason);
   }
 
   /** Keeps the record of an ended sandbox for a while. */

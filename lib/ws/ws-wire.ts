@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { lengthOf } from '../process/bytes.js';
 import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
+import type { PacketBytes } from '../wire/tunnel/packets.js';
+import { frameHead } from './frame-head.js';
 
 /** As much may be under way; then what is sent waits where the turns are taken. */
 const roomBytes = 65_536;
@@ -11,14 +14,16 @@ const closeMs = 2000;
 export class WsWire implements Wire {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
+  readonly #isServer: boolean;
   #connection: TunnelConnection | undefined;
   #unsentBytes = 0;
   #isCorked = false;
   #isEnding = false;
 
-  constructor(webSocket: WebSocket, socket: Duplex) {
+  constructor(webSocket: WebSocket, socket: Duplex, end: 'client' | 'server') {
     this.#webSocket = webSocket;
     this.#socket = socket;
+    this.#isServer = end === 'server';
   }
 
   /** The client is behind. */
@@ -48,9 +53,12 @@ export class WsWire implements Wire {
     });
   }
 
-  send(packet: Uint8Array): boolean {
+  send(packet: PacketBytes): boolean {
+    const length = lengthOf(packet);
+    const taken = this.#taken(length);
     this.#cork();
-    this.#webSocket.send(packet, this.#taken(packet.length));
+    if (this.#takesParts) this.#write([frameHead(length), ...packet], taken);
+    else this.#webSocket.send(Buffer.concat(packet), taken);
     if (this.isFull) this.#uncork();
     return !this.isFull;
   }
@@ -58,6 +66,17 @@ export class WsWire implements Wire {
   close(code: number, reason: string): void {
     this.#end(code, reason);
     this.#uncork();
+  }
+
+  /** A server's frames that are not compressed are the bytes as they are: `ws`, which takes one buffer, would cost a copy. */
+  get #takesParts(): boolean {
+    const { readyState, extensions, OPEN } = this.#webSocket;
+    return this.#isServer && readyState === OPEN && extensions === '';
+  }
+
+  #write(parts: PacketBytes, taken: () => void): void {
+    const last = parts.length - 1;
+    parts.forEach((part, at) => this.#socket.write(part, at === last ? taken : undefined));
   }
 
   #end(code: number, reason: string): void {

@@ -16,6 +16,8 @@ const benchmarks = [
   'grpc',
   'tunnel',
   'compose',
+  'viewers',
+  'browser',
 ];
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = named.filter((name) => !benchmarks.includes(name));

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
-import { map, reduce } from 'rxjs';
+import { concatMap, map, reduce, take } from 'rxjs';
 import { WebSocketServer } from 'ws';
 import { exit, Host, localBackend, memoryBackend, out } from './library.js';
 import { mebibyte } from './streams.js';
@@ -140,6 +140,14 @@ function* zeros(/** @type {{ command: readonly string[] }} */ { command: [, tota
   for (let left = Number(total); left > 0; left -= Number(size)) yield step;
 }
 
+/** The same, once it is told to. */
+function later(/** @type {any} */ context) {
+  return context.stdin$.pipe(
+    take(1),
+    concatMap(() => zeros(context)),
+  );
+}
+
 /** Writes how many bytes of input came. */
 function count(/** @type {{ stdin$: import('rxjs').Observable<Uint8Array> }} */ { stdin$ }) {
   return stdin$.pipe(
@@ -151,7 +159,11 @@ function count(/** @type {{ stdin$: import('rxjs').Observable<Uint8Array> }} */ 
 const kinds = {
   bare,
   ws: bareWebSocket,
-  programs: () => new Host(memoryBackend({ programs: { zeros, count, true: [exit(0)] } })).listen(),
+  programs: (/** @type {import('../../lib/host.js').HostOptions} */ options) =>
+    new Host(
+      memoryBackend({ programs: { zeros, count, later, true: [exit(0)] } }),
+      options,
+    ).listen(),
   local: (/** @type {import('../../lib/host.js').HostOptions} */ options) =>
     new Host(localBackend({ isolation: 'none' }), options).listen(),
   /** Runs write nothing until they are ended. */
@@ -181,8 +193,9 @@ export async function start(kind, parameters = {}) {
   const url = String(await ask('url'));
   return {
     url,
-    /** Its resident set: now, and the most that it was, in MiB. */
-    memory: async () => /** @type {{ now: number, peak: number }} */ (await ask('memory')),
+    /** Its resident set: now, and the most that it was, in MiB; and the processor's time that it took, in ms. */
+    memory: async () =>
+      /** @type {{ now: number, peak: number, cpuMs: number }} */ (await ask('memory')),
     stop: () => {
       child.removeAllListeners('exit');
       child.kill();
@@ -213,12 +226,13 @@ export async function distant(/** @type {string} */ url, /** @type {number} */ d
   return { url: `http://127.0.0.1:${address.port}`, stop: () => server.close() };
 }
 
-/** The resident set of this process: now, and the most that it was, in MiB. */
+/** The resident set of this process: now, and the most that it was, in MiB; and its processor's time, in ms. */
 export function memory() {
   const status = readFileSync('/proc/self/status', 'latin1');
   const field = (/** @type {string} */ name) =>
     Number(new RegExp(`${name}:\\s*(\\d+)`).exec(status)?.[1]) / 1024;
-  return { now: field('VmRSS'), peak: field('VmHWM') };
+  const { user, system } = process.cpuUsage();
+  return { now: field('VmRSS'), peak: field('VmHWM'), cpuMs: (user + system) / 1000 };
 }
 
 async function serve(/** @type {keyof typeof kinds} */ kind, /** @type {any} */ parameters) {

@@ -257,15 +257,21 @@ describe('a host that could not reach its backend for longer than it tries', () 
     const inner = await FaultyHost.of(memory());
     const { way, backend, close } = await inner.faulty({ retryBudgetMs: 0 });
     const outer = await FaultyHost.of(backend);
-    const sandbox = await outer.client.create();
+    const stopped = await outer.client.create();
     const [first] = await inner.client.list();
-    const innerId = first?.id ?? '';
+    const deleted = await outer.client.create();
+    const kept = await outer.client.create();
+    const [, second] = await inner.client.list();
     way.refuses = true;
     way.cut('reset');
+    await (await inner.client.get(second?.id ?? '')).delete();
     await elapsed(200);
     way.refuses = false;
-    await (await inner.client.get(innerId)).stop();
-    await eventually('the host knows', async () => (await sandbox.status()).status === 'stopped');
+    await (await inner.client.get(first?.id ?? '')).stop();
+    for (const sandbox of [stopped, deleted])
+      await eventually('the host knows', async () => (await sandbox.status()).status === 'stopped');
+    expect(await deleted.status()).toMatchObject({ reason: 'its backend has it no more' });
+    expect(await kept.status()).toMatchObject({ status: 'running' });
     await outer.close();
     close();
     await inner.close();

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { SandboxValidationError } from 'sandbox-rx';
 import { Host, type HostOptions } from 'sandbox-rx/host';
 import { SandboxServiceDefinition } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { FaultyWay } from '../support/faulty-way.js';
 import { metricsUntil } from '../support/metrics.js';
 import { makeCertificates, type Certificates } from './certificates.js';
 import { Harness, memory } from './harness.js';
@@ -175,6 +176,30 @@ describe('tunnels', () => {
     await again.connect(tunnelUrl, { token: 'token-of-ada' });
     await again.until('disconnected overloaded');
     await tunnelTo(tunnelUrl, { token: 'token-of-grace' });
+  });
+
+  it.each([
+    ['in all', 503, { maxTunnels: 1 }],
+    ['of one token', 429, { maxTunnelsPerToken: 1 }],
+  ])('as many as there may be %s do not keep out whose connection is dead', async (...row) => {
+    const [, status, limits] = row;
+    const asking = { token: 'token-of-ada' };
+    const { url, metricsUrl } = await hosted({ tokens, limits });
+    const way = await FaultyWay.to(url);
+    harness.closing(() => {
+      way.close();
+    });
+    const tunnelUrl = `${way.url.replace('http', 'ws')}/v1/tunnel`;
+    const client = await tunnelTo(tunnelUrl, asking);
+    way.fallSilent();
+    way.forgetAll();
+    client.webSocket?.terminate();
+    await client.until('disconnected');
+    await client.connect(tunnelUrl, asking);
+    await client.until('resumed');
+    await metricsUntil(metricsUrl, { sandboxrx_tunnels: 1, sandboxrx_tunnel_sessions: 1 });
+    await opened(tunnelUrl, asking);
+    await expect(webSocketTo(tunnelUrl, asking)).rejects.toMatchObject({ status });
   });
 });
 

@@ -4,7 +4,9 @@ import { firstValueFrom, retry } from 'rxjs';
 import { SandboxValidationError, type Process } from 'sandbox-rx';
 import { Host, type HostLimits } from 'sandbox-rx/host';
 import { localBackend } from 'sandbox-rx/node';
+import { BareClient } from '../support/remote.js';
 import { Harness, memory } from './harness.js';
+import { Calls } from './snapshot-calls.js';
 
 const harness = new Harness();
 afterEach(() => harness.close());
@@ -48,7 +50,7 @@ describe('limits', () => {
     await ada.create();
     await expect(ada.create()).rejects.toMatchObject({
       ...refused,
-      message: 'this host has 2 sandboxes, and takes no more',
+      message: 'this host takes 2 sandboxes, and has no room for 1 more',
     });
     await first.delete();
     await ada.create();
@@ -59,7 +61,7 @@ describe('limits', () => {
     const sandbox = await ada.create();
     const held = sandbox.exec(['flood'], { id: 'held' });
     await running(held);
-    const message = 'there are 1 runs of this token, and it may have no more';
+    const message = 'a token may have 1 runs, and this one has no room for 1 more';
     for (const options of [{ id: 'another' }, {}])
       await expect(sandbox.exec(['exit3'], options)).rejects.toMatchObject({ ...refused, message });
     expect((await (await grace.get(sandbox.id)).exec(['exit3'], { id: 'hers' })).returncode).toBe(
@@ -75,7 +77,7 @@ describe('limits', () => {
     await ada.create();
     await expect(ada.create()).rejects.toMatchObject({
       ...refused,
-      message: 'there are 1 sandboxes of this token, and it may have no more',
+      message: 'a token may have 1 sandboxes, and this one has no room for 1 more',
     });
     await grace.create();
   });
@@ -88,13 +90,31 @@ describe('limits', () => {
     await sandbox.snapshot({ volume: 'two' });
     await expect(sandbox.snapshot({ volume: 'one' })).rejects.toMatchObject({
       ...refused,
-      message: 'there are 2 snapshots of this token, and it may have no more',
+      message: 'a token may have 2 snapshots, and this one has no room for 1 more',
     });
     const hers = await grace.create({ volumes });
     await hers.snapshot({ volume: 'one' });
     await expect(hers.snapshot({ volume: 'one' })).rejects.toMatchObject(refused);
     await ada.snapshots.delete(first.id);
     await sandbox.snapshot({ volume: 'one' });
+  });
+
+  it('refuses snapshots of a deletion that would be too many, and then deletes nothing', async () => {
+    const { url } = await harness.listening({ limits: { maxSnapshots: 2 } });
+    const volumes = ['one', 'two'].map((name) => ({ name, mountPath: `/${name}` }));
+    const sandbox = await harness.client({ url }).create({ volumes });
+    const first = await sandbox.snapshot({ volume: 'one' });
+    const bare = new BareClient(url);
+    harness.closing(() => {
+      bare.close();
+    });
+    const calls = new Calls(bare);
+    const request = { sandboxId: sandbox.id, snapshotVolumes: ['one', 'two'] };
+    const message = 'this host takes 2 snapshots, and has no room for 2 more';
+    await expect(calls.stop(request)).rejects.toMatchObject({ message });
+    expect(await sandbox.status()).toMatchObject({ status: 'running' });
+    await calls.delete(first.id);
+    expect((await calls.stop(request)).fileSystemSnapshotIds.length).toBe(2);
   });
 
   it('refuses a run more, until one is over', async () => {

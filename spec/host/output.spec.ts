@@ -70,7 +70,7 @@ describe('the output of a run', () => {
       return still;
     });
     // What the connection, its ends and the host hold.
-    expect(taken * pieceBytes).toBeLessThan(2 ** 21);
+    expect(taken * pieceBytes).toBeLessThan(2 ** 22);
 
     stream.resume();
     await eventually('it is over', () => isOver);

@@ -142,8 +142,8 @@ export class TunnelClient {
     const webSocket = await webSocketTo(url, asking);
     this.webSocket = webSocket;
     const connection = this.tunnel.connected({
-      send: (packet) => {
-        webSocket.send(packet, () => {
+      send: (parts) => {
+        webSocket.send(Buffer.concat(parts), () => {
           connection.drained();
         });
         return webSocket.bufferedAmount < 65_536;

@@ -187,6 +187,28 @@ describe('a call of a tunnel', () => {
     await metricsUntil(metricsUrl, { sandboxrx_runs_live: 0, sandboxrx_streams_open: 0 });
   });
 
+  it('whose deadline passes before its client has read the answer keeps none of it', async () => {
+    const { host, url } = await hosted();
+    const sandbox = await harness.client({ url }).create();
+    await sandbox.files.write('large', new Uint8Array(4_194_304));
+    const client = await connected(host);
+    const other = await connected(host);
+    client.webSocket?.pause();
+    const { requestType } = methods.readFile;
+    const read = client.open(`/${sandboxService}/ReadFile`, { timeoutMs: 1000 });
+    read.call.send([
+      requestType.encode({ sandboxId: sandbox.id, path: 'large', container: '' }).finish(),
+    ]);
+    read.call.halfClose();
+    // A deadline that began later has passed too.
+    expect(await other.run(sandbox.id, ['sleep'], { timeoutMs: 1500 }).ended()).toMatchObject({
+      code: status.DEADLINE_EXCEEDED,
+    });
+    client.webSocket?.resume();
+    expect(await read.ended()).toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    expect(read.messages).toEqual([]);
+  });
+
   it('whose reader pauses makes the process wait, and loses nothing', async () => {
     const { host, metricsUrl } = await hosted({}, localBackend({ isolation: 'none' }));
     const client = await connected(host);

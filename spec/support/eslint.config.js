@@ -45,7 +45,12 @@ export default defineConfig(
       'no-console': 'error',
       'no-restricted-syntax': [
         'error',
-        { selector: 'ExportAllDeclaration', message: 'Export name by name.' },
+        {
+          // That file is a list of names, for the two entries that share them.
+          selector:
+            'ExportAllDeclaration:not([exportKind="type"][source.value="./backends/rpc/connected.js"])',
+          message: 'Export name by name.',
+        },
         { selector: 'TSEnumDeclaration', message: 'A union of string literals instead.' },
       ],
 

@@ -27,7 +27,7 @@ async function connected(): Promise<{ client: WebSocket; served: WebSocket }> {
     webSockets.handleUpgrade(request, socket, head, resolve);
   });
   const ignore = (): void => undefined;
-  new WsWire(served, socket).carry({ received: ignore, drained: ignore, lost: ignore });
+  new WsWire(served, socket, 'server').carry({ received: ignore, drained: ignore, lost: ignore });
   if (client.readyState !== WebSocket.OPEN) await once(client, 'open');
   return { client, served };
 }

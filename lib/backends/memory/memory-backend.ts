@@ -1,14 +1,4 @@
-import {
-  asyncScheduler,
-  defer,
-  EMPTY,
-  map,
-  NEVER,
-  Observable,
-  of,
-  tap,
-  type SchedulerLike,
-} from 'rxjs';
+import { defer, EMPTY, map, NEVER, Observable, of, tap, type SchedulerLike } from 'rxjs';
 import { SandboxExecutionError, SandboxNotFoundError } from '../../process/errors/errors.js';
 import type { ProcessEvent } from '../../process/process-event.js';
 import type { StdinWrite } from '../../process/stdin.js';
@@ -21,12 +11,13 @@ import { memoryFiles, type MemoryFile } from './memory-files.js';
 import { MemorySnapshots } from './memory-snapshots.js';
 import { MemoryRun } from './memory-run.js';
 import type { Program, ProgramContext } from './program.js';
+import { turnScheduler } from './turn-scheduler.js';
 
 /** Options for {@link memoryBackend}. */
 export interface MemoryBackendOptions {
   /** What each command does, by the name of its program. A name that is not here is a command that is not found. */
   readonly programs?: Readonly<Record<string, Program>>;
-  /** Where time comes from, such as a `TestScheduler`. Default: `asyncScheduler`. */
+  /** Where time comes from, such as a `TestScheduler`. Default: real time. */
   readonly scheduler?: SchedulerLike;
 }
 
@@ -123,7 +114,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
   readonly snapshots: MemorySnapshots = new MemorySnapshots();
   readonly #programs: Readonly<Record<string, Program>>;
 
-  constructor({ programs = {}, scheduler = asyncScheduler }: MemoryBackendOptions) {
+  constructor({ programs = {}, scheduler = turnScheduler }: MemoryBackendOptions) {
     this.#programs = programs;
     this.scheduler = scheduler;
   }

@@ -106,9 +106,10 @@ export class RpcBackend implements SandboxBackend {
     this.#calls = new SandboxCalls(transport, config);
     this.#runs = new RpcRuns(transport, config);
     this.#image = config.image;
+    const { requestTimeoutMs: timeoutMs, watchIntervalMs: intervalMs, retryBudgetMs } = config;
     this.#watch = new SandboxWatch({
-      ...{ list$: this.#listed([]), intervalMs: config.watchIntervalMs },
-      changes: (opening) => sandboxChanges(transport, config.retryBudgetMs, opening),
+      ...{ list$: this.#listed([]), intervalMs, retryBudgetMs },
+      changes: (opening) => sandboxChanges(transport, retryBudgetMs, opening),
     });
     this.processes = new RpcProcesses(transport, config);
     this.snapshots = new RpcSnapshots(transport, config);
@@ -116,11 +117,10 @@ export class RpcBackend implements SandboxBackend {
       timeoutMs: config.requestTimeoutMs,
       exec$: (request) => this.exec(request),
     });
-    const { requestTimeoutMs: timeoutMs, retryBudgetMs, image } = config;
     this.runners = new RpcRunners(transport, timeoutMs);
     this.tokens = new RpcTokens(transport, timeoutMs);
     this.templates = new RpcTemplates(transport, {
-      ...{ timeoutMs, retryBudgetMs, image },
+      ...{ timeoutMs, retryBudgetMs, image: config.image },
       make: (request) =>
         this.#made(() =>
           this.#calls.creating(createSandboxFromTemplate, request(), { metadata: settled }),

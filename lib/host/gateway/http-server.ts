@@ -1,12 +1,10 @@
 import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { tunnelPath } from '../../wire/tunnel/names.js';
 import type { Tokens } from '../auth/tokens.js';
 import type { Probes } from '../metrics/probes.js';
 import { answerRaw } from '../tunnel/answer-raw.js';
-
-/** Where tunnels are. */
-export const tunnelPath = '/v1/tunnel';
 
 /** What is answered over HTTP/1. */
 export interface HttpConfig {

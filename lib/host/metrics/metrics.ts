@@ -136,9 +136,13 @@ export class Metrics {
   }
 
   #addStreams({ calls, connections }: Measured): void {
-    this.#add('streams_open', 'Streams that are open: StreamExec and StreamLogs.', {
-      read: () => [['', [...calls.open].filter(({ isStream }) => isStream).length]],
-    });
+    this.#add(
+      'streams_open',
+      'Streams that are open: of runs, of their input, of logs and of lists.',
+      {
+        read: () => [['', [...calls.open].filter(({ isStream }) => isStream).length]],
+      },
+    );
     this.#add('connections', 'Connections of clients.', { read: () => [['', connections()]] });
   }
 

@@ -96,7 +96,7 @@ export class Endings {
         snapshotIds: snapshots.map(({ record: { id } }) => id),
       };
       sandbox.ending = ending;
-      void this.#sandboxes.end(sandbox, { graceMs, last$: this.#taken(snapshots) });
+      this.#sandboxes.end(sandbox, { graceMs, last$: this.#taken(snapshots) });
       return ending;
     });
   }

@@ -95,8 +95,8 @@ export class Snapshots {
       record.message.state !== SnapshotState.SNAPSHOT_STATE_FAILED;
     const kept = this.all.filter(isKept);
     const count: Count = (whose) =>
-      kept.filter((snapshot) => whose === 'all' || snapshot.owner === owner).length + more - 1;
-    checkRoom('snapshots', count, { max, maxPerToken });
+      kept.filter((snapshot) => whose === 'all' || snapshot.owner === owner).length;
+    checkRoom('snapshots', count, { max, maxPerToken, more });
   }
 
   /** Makes the record of a snapshot that is still to be taken. */

@@ -1,4 +1,5 @@
 import { asyncScheduler } from 'rxjs';
+import { lengthOf } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { maxTimerMs } from '../../process/validate.js';
@@ -6,6 +7,7 @@ import { decodeExactly, type Codec } from '../../wire/codec.js';
 import { errorToStatus } from '../../wire/error-to-status.js';
 import { Extension, extensionVersion } from '../../wire/extension.js';
 import { GrpcCode, statusDetailsKey, type CallStatus } from '../../wire/grpc-code.js';
+import type { CallEnd } from '../../wire/tunnel/call.js';
 import type { CallOpening } from '../../wire/tunnel/client-call.js';
 import { Timer } from '../../wire/tunnel/clock.js';
 import type { EndReason } from '../../wire/tunnel/end-reason.js';
@@ -104,7 +106,7 @@ export class TunnelCall<Request, Response>
 
   sendEncoded(message: readonly Uint8Array[]): boolean {
     if (this.#isOver) return true;
-    const length = message.reduce((bytes, part) => bytes + part.length, 0);
+    const length = lengthOf(message);
     this.#unsentBytes += length;
     this.#arrival.call.send(message, () => {
       this.#unsentBytes -= length;
@@ -118,14 +120,13 @@ export class TunnelCall<Request, Response>
   }
 
   end(trailers: CallMetadata = {}): void {
-    if (!this.#finish({ code: GrpcCode.OK })) return;
-    this.#arrival.call.end({ code: GrpcCode.OK, message: '', trailers });
+    if (this.#finish({ code: GrpcCode.OK }))
+      this.#end({ code: GrpcCode.OK, message: '', trailers });
   }
 
   fail(error: unknown): void {
-    const { code, message, details } = errorToStatus(error);
-    if (!this.#finish({ code, details })) return;
-    this.#arrival.call.end({ code, message, trailers: { [statusDetailsKey]: details } });
+    const { code, details } = errorToStatus(error);
+    if (this.#finish({ code, details })) this.#end(endOf(error));
   }
 
   message(bytes: Uint8Array): void {
@@ -146,7 +147,15 @@ export class TunnelCall<Request, Response>
 
   gone(reason: EndReason | 'cancelled'): void {
     const code = reason === 'limit' ? GrpcCode.RESOURCE_EXHAUSTED : GrpcCode.CANCELLED;
+    this.#deadline.clear();
     if (this.#finish({ code })) this.#listener?.cancelled();
+  }
+
+  /** The deadline holds until the client has been sent all of it: what it does not take must not stay. */
+  #end(end: CallEnd): void {
+    this.#arrival.call.end(end, () => {
+      this.#deadline.clear();
+    });
   }
 
   #drained(): void {
@@ -166,7 +175,6 @@ export class TunnelCall<Request, Response>
   #finish(status: Omit<CallStatus, 'message'>): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#deadline.clear();
     if (this.#open !== undefined) this.#arrival.calls.end(this.#open, status);
     return true;
   }
@@ -174,7 +182,15 @@ export class TunnelCall<Request, Response>
   #setDeadline(timeoutMs: number | undefined): void {
     if (timeoutMs === undefined || timeoutMs > maxTimerMs) return;
     this.#deadline.set(timeoutMs, () => {
-      this.#cut(new SandboxError('ERR_REQUEST_TIMEOUT', 'the deadline of the call has passed'));
+      const late = new SandboxError('ERR_REQUEST_TIMEOUT', 'the deadline of the call has passed');
+      this.#cut(late);
+      this.#arrival.call.cut(endOf(late));
     });
   }
+}
+
+/** How a call ends that has failed. */
+function endOf(error: unknown): CallEnd {
+  const { code, message, details } = errorToStatus(error);
+  return { code, message, trailers: { [statusDetailsKey]: details } };
 }

@@ -15,6 +15,7 @@ import { messageOf } from '../../process/errors/message-of.js';
 import { maxTimerMs } from '../../process/validate.js';
 import { Timer } from '../../wire/tunnel/clock.js';
 import { limitsOf, maxPacketBytes, type TunnelLimits } from '../../wire/tunnel/limits.js';
+import { subprotocol } from '../../wire/tunnel/names.js';
 import { TunnelServer } from '../../wire/tunnel/tunnel-server.js';
 import { reachOf, type Scope } from '../auth/scope.js';
 import type { Caller, Tokens } from '../auth/tokens.js';
@@ -23,7 +24,7 @@ import type { Logger } from '../logger.js';
 import type { ServedMethod } from '../served-method.js';
 import { answerRaw } from './answer-raw.js';
 import { TunnelMethods } from './tunnel-methods.js';
-import { subprotocol, upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
+import { upgradeRequestOf, type UpgradeRequest } from './upgrade-request.js';
 import { WsWire } from '../../ws/ws-wire.js';
 
 /** What the tunnels of a host keep to. */
@@ -140,11 +141,13 @@ export class Tunnels {
     }
   }
 
+  /** One for each session is not counted: a client whose connection is dead, unknown to this host, makes another one. */
   #noRoom({ caller }: Caller): Refusal | undefined {
     const { maxTunnels, maxTunnelsPerToken } = this.#config;
-    if (this.#open.size >= maxTunnels) return { status: 503, text: 'there are too many tunnels' };
+    if (this.#open.size - this.#server.sessions >= maxTunnels)
+      return { status: 503, text: 'there are too many tunnels' };
     const own = [...this.#open].filter((open) => open.caller === caller).length;
-    return own >= maxTunnelsPerToken
+    return own - this.#server.sessionsOf(nameOf(caller)) >= maxTunnelsPerToken
       ? { status: 429, text: 'there are too many tunnels of this token' }
       : undefined;
   }
@@ -154,7 +157,7 @@ export class Tunnels {
     { caller, scope, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
   ): void {
     const { calls, logger } = this.#config;
-    const wire = new WsWire(webSocket, socket);
+    const wire = new WsWire(webSocket, socket, 'server');
     const tunnel = { caller, wire };
     const openedAtMs = performance.now();
     this.#open.add(tunnel);
@@ -162,7 +165,7 @@ export class Tunnels {
     const fields = { ...(token !== undefined && { token }), ...(origin && { origin }) };
     logger.info(fields, 'tunnel opened');
     const connection = this.#server.accept(wire, {
-      ...{ name: caller ?? '', reach: reachOf({ scope }) },
+      ...{ name: nameOf(caller), reach: reachOf({ scope }) },
       serve: (call, opening) => this.#methods.serve({ call, opening, calls, authorization }),
     });
     wire.carry(connection);
@@ -181,6 +184,11 @@ export class Tunnels {
       logger.info({ ...fields, code, durationMs }, 'tunnel closed');
     });
   }
+}
+
+/** Of all who need no token. */
+function nameOf(caller: string | undefined): string {
+  return caller ?? '';
 }
 
 /** Another host's clock, which made the token, may be off by more than a timer takes. */

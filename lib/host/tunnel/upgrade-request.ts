@@ -1,10 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-
-/** What clients of the tunnel offer, and are given. */
-export const subprotocol = 'sandbox-rx.v1';
-
-/** A browser can set no header: there the token is one more subprotocol, in base64url behind this. */
-const bearer = 'sandbox-rx.bearer.';
+import { subprotocol, tokenAmong } from '../../wire/tunnel/names.js';
 
 /** What a request for a tunnel says. */
 export interface UpgradeRequest {
@@ -18,8 +13,7 @@ export interface UpgradeRequest {
 
 export function upgradeRequestOf({ headers }: IncomingMessage): UpgradeRequest {
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-  const sent = offered.find((name) => name.startsWith(bearer))?.slice(bearer.length);
-  const token = sent === undefined ? undefined : Buffer.from(sent, 'base64url').toString();
+  const token = tokenAmong(offered);
   return {
     isKnown: offered.includes(subprotocol),
     authorization: token === undefined ? headers.authorization : `Bearer ${token}`,

@@ -1,3 +1,4 @@
+import { lengthOf } from '../../process/bytes.js';
 import type { Frame, Limits, Metadata } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { GrpcCode } from '../grpc-code.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
@@ -55,14 +56,12 @@ export abstract class Call implements Sender {
   }
 
   /**
-   * Sends a message that is the parts, one after another. `accepted` is called when they are no longer needed: call it a
-   * turn to send more. What is sent after the end is dropped.
+   * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
+   * a turn to send more. What is sent after the end is dropped.
    */
   send(parts: readonly Uint8Array[], accepted?: () => void): void {
     if (this.isClosing) return;
-    let length = 0;
-    for (const part of parts) length += part.length;
-    this.#largest = Math.max(this.#largest, length);
+    this.#largest = Math.max(this.#largest, lengthOf(parts));
     if (this.#host !== undefined && this.tooLarge(this.#host.peer)) {
       this.failed('a message is larger than the other end takes');
       return;

@@ -36,7 +36,10 @@ export interface CallObserver {
 
 /** What its caller does with a call. */
 export interface OpenCall {
-  /** Sends a message that is the parts, one after another; `accepted` is called when they are no longer needed. */
+  /**
+   * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
+   * a turn to send more.
+   */
   send(parts: readonly Uint8Array[], accepted?: () => void): void;
   /** Nothing more will be sent. */
   halfClose(): void;

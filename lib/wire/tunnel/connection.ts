@@ -10,13 +10,13 @@ import {
 } from './end-reason.js';
 import { Heartbeat } from './heartbeat.js';
 import { maxPacketBytes, type TunnelLimits } from './limits.js';
-import { controlPacket, readPacket } from './packets.js';
+import { controlPacket, readPacket, type PacketBytes } from './packets.js';
 import type { Link, Session } from './session.js';
 
 /** What carries packets, each as one binary message, in order: a WebSocket. */
 export interface Wire {
-  /** Sends one. `false`: it is to be the last until {@link TunnelConnection.drained}. The bytes are not changed any more. */
-  send(packet: Uint8Array): boolean;
+  /** Sends one, whose parts make one message. `false`: it is to be the last until {@link TunnelConnection.drained}. */
+  send(packet: PacketBytes): boolean;
   /** Ends it, after what was sent. */
   close(code: number, reason: string): void;
 }
@@ -92,7 +92,7 @@ export class Connection implements Link, TunnelConnection {
   }
 
   /** Sends a packet before all others. */
-  send(packet: Uint8Array): void {
+  send(packet: PacketBytes): void {
     if (!this.#isOver) this.#hasRoom = this.#wire.send(packet) && this.#hasRoom;
   }
 
@@ -178,7 +178,7 @@ export class Connection implements Link, TunnelConnection {
     });
   }
 
-  #pings(): Uint8Array | undefined {
+  #pings(): PacketBytes | undefined {
     const ping = this.#heartbeat.take();
     const pong = this.#pong;
     if (ping === 0 && pong === 0) return undefined;

@@ -24,6 +24,9 @@ export interface IncomingObserver {
   overflow(): void;
 }
 
+/** Where half a window is read in less, credits would take a good part of the time, however short the path. */
+const soonestMs = 2;
+
 /** A message that waits, or parts of one that is not whole. */
 interface Held {
   readonly bytes: Uint8Array;
@@ -100,11 +103,11 @@ export class Incoming {
     if (!paused) this.#deliver();
   }
 
-  /** The offset to tell the other end; the window grows where its reader waits for the path and not the path for it. */
+  /** The offset to tell the other end; the window grows where its reader waits for credit to take effect. */
   takeCredit(): number {
     const now = this.#shared.now();
-    const roundTripMs = this.#shared.roundTripMs ?? 0;
-    if (this.#grantedAt !== undefined && now - this.#grantedAt < 2 * roundTripMs) this.#grow();
+    const soonMs = Math.max(2 * (this.#shared.roundTripMs ?? 0), soonestMs);
+    if (this.#grantedAt !== undefined && now - this.#grantedAt < soonMs) this.#grow();
     this.#grantedAt = now;
     this.#granted = this.#wanted;
     return this.#granted;

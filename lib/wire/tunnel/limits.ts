@@ -38,7 +38,7 @@ export interface TunnelLimits {
 }
 
 /** What holds where nothing else is said. */
-const defaultLimits: TunnelLimits = {
+export const defaultLimits: TunnelLimits = {
   maxStreams: 1024,
   maxFrameBytes: 66_560,
   maxMessageBytes,

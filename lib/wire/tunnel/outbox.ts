@@ -1,9 +1,11 @@
+import { lengthOf } from '../../process/bytes.js';
+import type { PacketBytes } from './packets.js';
 import { Queue } from './queue.js';
 import { TunnelViolation } from './end-reason.js';
 
 /** The packets of this end that the other has not acknowledged, in their order. */
 export class Outbox {
-  readonly #packets: Queue<Uint8Array> = new Queue();
+  readonly #packets: Queue<PacketBytes> = new Queue();
   readonly #maxBytes: number;
   #bytes = 0;
   #acknowledged = 0;
@@ -34,13 +36,13 @@ export class Outbox {
     return this.#bytes < this.#maxBytes;
   }
 
-  add(packet: Uint8Array): void {
+  add(packet: PacketBytes): void {
     this.#packets.push(packet);
-    this.#bytes += packet.length;
+    this.#bytes += lengthOf(packet);
   }
 
   /** The next packet that the present connection has not been given. */
-  next(): Uint8Array | undefined {
+  next(): PacketBytes | undefined {
     const packet = this.#packets.at(this.#written - this.#acknowledged);
     if (packet !== undefined) this.#written += 1;
     return packet;
@@ -53,7 +55,7 @@ export class Outbox {
       throw new TunnelViolation('acknowledgement', text);
     }
     for (; this.#acknowledged < seq; this.#acknowledged += 1) {
-      this.#bytes -= this.#packets.shift()?.length ?? 0;
+      this.#bytes -= lengthOf(this.#packets.shift() ?? []);
     }
   }
 

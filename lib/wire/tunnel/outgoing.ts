@@ -1,3 +1,4 @@
+import { lengthOf } from '../../process/bytes.js';
 import type { FrameKind, PacketWriter } from './packet-writer.js';
 import { Queue } from './queue.js';
 import { frameCost } from './limits.js';
@@ -29,9 +30,7 @@ export class Outgoing {
   }
 
   push(kind: FrameKind, parts: readonly Uint8Array[], taken?: () => void): void {
-    let length = 0;
-    for (const part of parts) length += part.length;
-    this.#items.push({ kind, parts, length, taken });
+    this.#items.push({ kind, parts, length: lengthOf(parts), taken });
   }
 
   /** More credit; an offset that came late grants nothing. */

@@ -1,4 +1,5 @@
 import type { Frame } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { PacketBytes } from './packets.js';
 
 /** What a frame can be. */
 export type FrameKind = NonNullable<Frame['body']>['$case'];
@@ -16,24 +17,34 @@ const frameOverhead = 1 + 5 + 6 + 1 + 5;
 /** The same of seq and ack. */
 const headerBytes = 2 * (1 + 8);
 
+/** A payload from as many bytes on becomes a part of its packet as it is; the copy of a smaller one costs less. */
+const sharedBytes = 8192;
+/** Unless it is so small a part of the memory that it would keep. */
+const sharedShare = 1 / 8;
+
 /**
- * Makes packets. A payload is copied once, into the one allocation of its packet, which is then both sent and kept until
- * it is acknowledged; only what shares a packet with little else is copied twice, so that a small packet keeps little.
+ * Makes packets, which are both sent and kept until they are acknowledged: large payloads as they are, the rest copied.
  */
 export class PacketWriter {
   readonly #capacity: number;
-  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  /** Reused by packet after packet: what they keep of it is copied out. */
+  readonly #buffer: Uint8Array;
   #at = 0;
+  /** Up to here it is in parts. */
+  #cutAt = 0;
+  #parts: Uint8Array[] = [];
+  #sharedLength = 0;
   #frames = 0;
 
   /** `maxFrameBytes`: the bytes of all payloads in one packet. */
   constructor(maxFrameBytes: number) {
     this.#capacity = maxFrameBytes + frameOverhead + headerBytes;
+    this.#buffer = new Uint8Array(this.#capacity);
   }
 
   /** Whether a frame with as many bytes of payload goes into this packet. */
   fits(length: number): boolean {
-    return this.#frames === 0 || this.#at + frameOverhead + length <= this.#capacity;
+    return this.#frames === 0 || this.#size + frameOverhead + length <= this.#capacity;
   }
 
   get isEmpty(): boolean {
@@ -42,6 +53,9 @@ export class PacketWriter {
 
   begin(seq: number, ack: number): void {
     this.#at = 0;
+    this.#cutAt = 0;
+    this.#parts = [];
+    this.#sharedLength = 0;
     this.#frames = 0;
     this.#number(packetField.seq, seq);
     this.#number(packetField.ack, ack);
@@ -58,16 +72,31 @@ export class PacketWriter {
     this.#varint(length);
   }
 
+  /** Its bytes must not be changed any more. */
   append(payload: Uint8Array): void {
-    this.#target().set(payload, this.#at);
-    this.#at += payload.length;
+    const { length } = payload;
+    if (length >= sharedBytes && length >= payload.buffer.byteLength * sharedShare) {
+      this.#cut();
+      this.#parts.push(payload);
+      this.#sharedLength += length;
+    } else {
+      this.#buffer.set(payload, this.#at);
+      this.#at += length;
+    }
   }
 
-  finish(): Uint8Array {
-    const buffer = this.#target();
-    if (this.#at * 2 < this.#capacity) return buffer.slice(0, this.#at);
-    this.#buffer = undefined;
-    return buffer.subarray(0, this.#at);
+  finish(): PacketBytes {
+    this.#cut();
+    return this.#parts;
+  }
+
+  get #size(): number {
+    return this.#at + this.#sharedLength;
+  }
+
+  #cut(): void {
+    if (this.#at > this.#cutAt) this.#parts.push(this.#buffer.slice(this.#cutAt, this.#at));
+    this.#cutAt = this.#at;
   }
 
   #number(field: number, value: number): void {
@@ -77,14 +106,10 @@ export class PacketWriter {
 
   /** Up to 2^53: shifts know 32 bits only. */
   #varint(value: number): void {
-    const buffer = this.#target();
+    const buffer = this.#buffer;
     let rest = value;
     for (; rest > 0x7f; rest = Math.floor(rest / 128)) buffer[this.#at++] = (rest % 128) | 0x80;
     buffer[this.#at++] = rest;
-  }
-
-  #target(): Uint8Array<ArrayBuffer> {
-    return (this.#buffer ??= new Uint8Array(this.#capacity));
   }
 }
 

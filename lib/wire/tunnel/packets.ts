@@ -2,9 +2,12 @@ import { Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { TunnelViolation } from './end-reason.js';
 
+/** A packet in parts, one after another, so that large ones need no copy. They are not changed any more. */
+export type PacketBytes = readonly Uint8Array[];
+
 /** A packet that is not counted. */
-export function controlPacket(content: Partial<Packet>): Uint8Array {
-  return Packet.encode({ ...Packet.create(), ...content }).finish();
+export function controlPacket(content: Partial<Packet>): PacketBytes {
+  return [Packet.encode({ ...Packet.create(), ...content }).finish()];
 }
 
 /** What came, as it is: the bytes of messages are views of it. */

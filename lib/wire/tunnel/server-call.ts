@@ -18,10 +18,15 @@ export interface ServedCallObserver {
 export interface ServedCall {
   /** Sends what comes before the messages. */
   headers(metadata: TunnelMetadata): void;
-  /** Sends a message that is the parts, one after another; `accepted` is called when they are no longer needed. */
+  /**
+   * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
+   * a turn to send more.
+   */
   send(parts: readonly Uint8Array[], accepted?: () => void): void;
-  /** Ends it, after all that was sent. */
-  end(end: CallEnd): void;
+  /** Ends it, after all that was sent; `left` is called when nothing of it waits here any more. */
+  end(end: CallEnd, left?: () => void): void;
+  /** Ends it in place of all that has not been sent, its end too. */
+  cut(end: CallEnd): void;
   /** Stops being told messages, or goes on: the client is stopped by its credit. */
   pause(paused: boolean): void;
 }
@@ -35,6 +40,8 @@ const shortMessage = 256;
 /** The server's end of a call. */
 export class ServerCall extends Call implements ServedCall {
   #observer: ServedCallObserver | undefined;
+  #left: (() => void) | undefined;
+  #isReleased = false;
 
   serve(id: number, host: CallHost): this {
     this.begin(id, host);
@@ -53,12 +60,17 @@ export class ServerCall extends Call implements ServedCall {
     else this.failed('the metadata is larger than the client takes');
   }
 
-  end(end: CallEnd): void {
+  end(end: CallEnd, left?: () => void): void {
     if (this.isClosing) return;
-    const whole = encoded(end);
-    const short = { ...end, message: end.message.slice(0, shortMessage), trailers: {} };
+    this.#left = left;
     this.finish();
-    this.close('end', this.takesMetadata(whole) ? whole : encoded(short), true);
+    this.close('end', this.#encoded(end), true);
+  }
+
+  cut(end: CallEnd): void {
+    if (this.#isReleased) return;
+    this.finish();
+    this.close('end', this.#encoded(end), false);
   }
 
   override receive(body: NonNullable<Frame['body']>): void {
@@ -75,6 +87,13 @@ export class ServerCall extends Call implements ServedCall {
     if (this.finish()) this.#observer?.gone(reason);
   }
 
+  protected override release(): void {
+    super.release();
+    this.#isReleased = true;
+    this.#left?.();
+    this.#left = undefined;
+  }
+
   protected override failed(text: string): void {
     if (this.isOver) return;
     this.end(exhausted(text));
@@ -89,6 +108,12 @@ export class ServerCall extends Call implements ServedCall {
     if (body.$case !== 'halfClose')
       throw new TunnelViolation('stream', `a client sends no ${body.$case}`);
     incoming.finish(() => this.#observer?.halfClosed());
+  }
+
+  #encoded(end: CallEnd): Uint8Array {
+    const whole = encoded(end);
+    if (this.takesMetadata(whole)) return whole;
+    return encoded({ ...end, message: end.message.slice(0, shortMessage), trailers: {} });
   }
 }
 

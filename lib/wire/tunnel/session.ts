@@ -6,7 +6,7 @@ import { TunnelViolation, type EndReason } from './end-reason.js';
 import { Budget, type TunnelLimits } from './limits.js';
 import { Outbox } from './outbox.js';
 import { PacketWriter } from './packet-writer.js';
-import { controlPacket, exact } from './packets.js';
+import { controlPacket, exact, type PacketBytes } from './packets.js';
 import { Rotation, type Sender } from './rotation.js';
 
 /** The connection over which a session goes at present. */
@@ -45,7 +45,7 @@ export interface SessionOptions {
 /** Credits in one packet: as many fit into the smallest that every end takes. */
 const creditsInPacket = 1000;
 /** An acknowledgement goes out at once when as much has come. */
-const acknowledgedBytes = 262_144;
+const acknowledgedBytes = 1_048_576;
 
 /** The calls of two ends, and what has to be sent for them, over one connection after another. */
 export class Session implements CallHost {
@@ -84,7 +84,7 @@ export class Session implements CallHost {
     this.#acknowledging = new Acknowledging({
       clock,
       delayMs: limits.ackDelayMs,
-      bytes: Math.min(acknowledgedBytes, peer.maxUnackedBytes / 2),
+      bytes: Math.min(acknowledgedBytes, peer.maxUnackedBytes / 4),
       due: () => this.#link?.wake(),
     });
   }
@@ -167,7 +167,7 @@ export class Session implements CallHost {
   }
 
   /** The next packet to send. */
-  next(): Uint8Array | undefined {
+  next(): PacketBytes | undefined {
     if (this.#ended) return undefined;
     return this.#outbox.next() ?? this.#control() ?? this.#filled();
   }
@@ -239,7 +239,7 @@ export class Session implements CallHost {
     return this.#calls.get(stream);
   }
 
-  #control(): Uint8Array | undefined {
+  #control(): PacketBytes | undefined {
     const isGoing = this.#goAway?.isDue === true;
     if (!this.#acknowledging.isDue && this.#credits.size === 0 && !isGoing) return undefined;
     const credits = [...this.#credits].slice(0, creditsInPacket).flatMap((call) => {
@@ -252,7 +252,7 @@ export class Session implements CallHost {
     return controlPacket({ ack: BigInt(this.#acknowledging.take()), credits, goAway });
   }
 
-  #filled(): Uint8Array | undefined {
+  #filled(): PacketBytes | undefined {
     if (!this.#outbox.hasRoom) return undefined;
     this.#writer.begin(this.#outbox.nextSeq, this.#acknowledging.received);
     this.#rotation.fill(this.#writer);

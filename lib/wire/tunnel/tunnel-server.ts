@@ -59,6 +59,11 @@ export class TunnelServer {
     return this.#sessions.size;
   }
 
+  /** Those of callers with one name. */
+  sessionsOf(name: string): number {
+    return [...this.#sessions.values()].filter(({ caller }) => caller.name === name).length;
+  }
+
   /** Bytes that are kept, over all sessions, until clients have acknowledged them. */
   get unackedBytes(): number {
     let bytes = 0;
@@ -157,8 +162,7 @@ export class TunnelServer {
     if (this.#sessions.size >= this.#maxSessions)
       throw new TunnelViolation('overloaded', 'the server has as many sessions as it takes');
     if (this.#maxSessionsPerCaller >= this.#maxSessions) return;
-    const own = [...this.#sessions.values()].filter(({ caller }) => caller.name === name);
-    if (own.length >= this.#maxSessionsPerCaller)
+    if (this.sessionsOf(name) >= this.#maxSessionsPerCaller)
       throw new TunnelViolation('overloaded', 'the caller has as many sessions as it may');
   }
 

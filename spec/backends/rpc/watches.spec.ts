@@ -43,12 +43,12 @@ function scripted<Request, Response>(
 
 const revision = (at: number, epoch = 'one') => ({ epoch, revision: BigInt(at) });
 
-describe('the list of sandboxes of a server that tells what changes', () => {
-  function told(...ids: readonly string[]): SandboxMessage[] {
-    const status = { state: State.STATE_RUNNING };
-    return ids.map((sandboxId) => SandboxMessage.fromPartial({ sandboxId, status }));
-  }
+function told(...ids: readonly string[]): SandboxMessage[] {
+  const status = { state: State.STATE_RUNNING };
+  return ids.map((sandboxId) => SandboxMessage.fromPartial({ sandboxId, status }));
+}
 
+describe('the list of sandboxes of a server that tells what changes', () => {
   const message = WatchSandboxesResponse.fromPartial.bind(WatchSandboxesResponse);
 
   async function watched(
@@ -145,6 +145,44 @@ describe('the list of sandboxes of a server that tells what changes', () => {
     expect(ids).toEqual([['a'], ['a', 'b']]);
     expect((await lastValueFrom(growing$)).length).toBe(1);
     expect(asked.length).toBe(1);
+  });
+});
+
+describe('the list of sandboxes of a server that does not tell what changes', () => {
+  /** Each time that its sandboxes are asked for it gives the next of these; after the last, that one again. */
+  async function polled(retryBudgetMs: number, ...lists: readonly (readonly string[] | Failure)[]) {
+    let count = 0;
+    const url = await remote.service({
+      listSandboxes: (_: unknown, answer: (error: Failure | null, page?: object) => void) => {
+        const list = lists[Math.min(count++, lists.length - 1)] ?? [];
+        if ('code' in list) answer(list);
+        else answer(null, { sandboxes: told(...list), nextPageToken: '' });
+      },
+    });
+    const { sandboxes$ } = remote.client(url, { watchIntervalMs: 20, retryBudgetMs });
+    return { sandboxes$, count: () => count };
+  }
+
+  it('goes on when it can be asked again', async () => {
+    const lost = { code: 13, details: 'the stream was reset' };
+    const lists = [['a'], unavailable, lost, ['a'], unavailable, ['a', 'b']];
+    const { sandboxes$, count } = await polled(10_000, ...lists);
+    const growing$ = sandboxes$.pipe(takeWhile((list) => list.length < 2, true));
+    expect((await lastValueFrom(growing$)).map(({ id }) => id)).toEqual(['a', 'b']);
+    expect(count()).toBe(lists.length);
+  });
+
+  const gone = [unavailable, 'ERR_BACKEND_UNAVAILABLE'] as const;
+  const denied = [{ code: 16, details: 'no' }, 'ERR_PERMISSION'] as const;
+
+  it.each<readonly [string, number, readonly string[][], readonly [Failure, string]]>([
+    ['it cannot be asked at first', 10_000, [], gone],
+    ['it refuses', 10_000, [['a']], denied],
+    ['there is no time left', 0, [['a']], gone],
+  ])('fails when %s', async (_, retryBudgetMs, lists, [failure, code]) => {
+    const { sandboxes$, count } = await polled(retryBudgetMs, ...lists, failure);
+    expect(await failureOf(lastValueFrom(sandboxes$))).toMatchObject({ code });
+    expect(count()).toBe(lists.length + 1);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { asyncScheduler } from 'rxjs';
 import type { CallEnd } from '../../../lib/wire/tunnel/call.js';
+import type { OpenCall } from '../../../lib/wire/tunnel/client-call.js';
 import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
 import { TunnelServer } from '../../../lib/wire/tunnel/tunnel-server.js';
 import { bytes, concat } from '../../support/bytes.js';
@@ -190,6 +191,44 @@ describe('a call through a tunnel', () => {
     seen.call.pause(false);
     expect(concat(seen.messages)).toEqual(Uint8Array.of(1, 2, 3));
     expect(seen.told.at(-1)).toBe('end 0');
+  });
+
+  it('is cut short by its server, also after its end, and what was not sent is left out', () => {
+    const pair = new Pair({ limits: { windowBytes: 32_768 } }).ready();
+    const { seen, served } = pair.call();
+    const left: string[] = [];
+    seen.call.pause(true);
+    served.call.send(text('first'));
+    served.call.send([block(100_000)]);
+    served.call.end(ok, () => left.push('left'));
+    pair.time.pass(100);
+    expect(left).toEqual([]);
+    served.call.cut({ code: 4, message: 'late', trailers: {} });
+    pair.time.pass(100);
+    expect(left).toEqual(['left']);
+    served.call.cut(ok);
+    seen.call.pause(false);
+    pair.time.pass(100);
+    expect(seen.told).toEqual(['message of 5', 'end 4']);
+    expect(pair.told).toEqual(['connected']);
+  });
+
+  it.each<readonly [string, (call: OpenCall, pair: Pair) => void]>([
+    ['was sent', (call) => call.pause(false)],
+    ['is given up', (call) => call.cancel()],
+    ['is lost', (_, pair) => pair.client.close()],
+  ])('has left its server when it %s', (_, act) => {
+    const pair = new Pair({ limits: { windowBytes: 32_768 } }).ready();
+    const { seen, served } = pair.call();
+    const left: string[] = [];
+    seen.call.pause(true);
+    for (const message of [text('first'), [block(100_000)]]) served.call.send(message);
+    served.call.end(ok, () => left.push('left'));
+    pair.time.pass(100);
+    expect(left).toEqual([]);
+    act(seen.call, pair);
+    pair.time.pass(100);
+    expect(left).toEqual(['left']);
   });
 
   it('fails by itself where it sends more than the other end takes, and no other call with it', () => {

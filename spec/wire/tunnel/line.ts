@@ -1,4 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
+import { joined } from '../../../lib/process/bytes.js';
 import type { TunnelConnection, Wire } from '../../../lib/wire/tunnel/connection.js';
 
 /** One direction of a line: packets come after a while, in order, and only as many bytes are under way as there is room. */
@@ -23,8 +24,9 @@ class Lane implements Wire {
     return this.#underWay >= this.#line.roomBytes;
   }
 
-  send(packet: Uint8Array): boolean {
+  send(parts: readonly Uint8Array[]): boolean {
     if (this.#line.isOver) return false;
+    const packet = joined(parts);
     this.sent.push(packet);
     this.#underWay += packet.length;
     const now = this.#line.scheduler.now();

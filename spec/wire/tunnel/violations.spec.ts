@@ -52,7 +52,7 @@ class Stranger {
     const number = (this.#connections += 1);
     this.connection = this.server.accept(
       {
-        send: (packet) => this.packets.push(Packet.decode(packet)) > 0,
+        send: (parts) => this.packets.push(Packet.decode(Buffer.concat(parts))) > 0,
         close: (code, reason) => {
           // An older one is no matter.
           if (this.#connections === number) this.closedWith = `${code} ${reason}`;

@@ -5,7 +5,7 @@ import {
   type ConnectedBackend,
   type ConnectOptions,
 } from '../connect-options.js';
-import type { TunnelLimits } from '../../../wire/tunnel/limits.js';
+import { defaultLimits, type TunnelLimits } from '../../../wire/tunnel/limits.js';
 import type { ConnectionStatus } from './connection-status.js';
 import { Connector } from './connector.js';
 import type { Dial } from './dial.js';
@@ -28,13 +28,10 @@ export interface TunnelRuntime {
   readonly scheduler?: SchedulerLike;
 }
 
-/** What a stream may be sent at first; it grows where the path is long. */
-const firstWindowBytes = 524_288;
-
-/** The limits of a client's end. */
+/** The limits of a client's end. What a stream may be sent at first grows where the path is long, up to what is chosen. */
 export function tunnelLimits(options: ConnectOptions): Partial<TunnelLimits> {
-  const { windowBytes } = linkDefaults(options);
-  return { windowBytes: Math.min(firstWindowBytes, windowBytes), maxWindowBytes: windowBytes };
+  const { windowBytes: maxWindowBytes } = linkDefaults(options);
+  return { windowBytes: Math.min(defaultLimits.windowBytes, maxWindowBytes), maxWindowBytes };
 }
 
 /** A backend whose calls go through a tunnel. */

@@ -1,5 +1,7 @@
+import { joined } from '../../../process/bytes.js';
 import { closeCodeOf } from '../../../wire/tunnel/end-reason.js';
 import type { TunnelConnection } from '../../../wire/tunnel/connection.js';
+import type { PacketBytes } from '../../../wire/tunnel/packets.js';
 import type { Dial, DialedWire } from './dial.js';
 import { unavailable } from './loss.js';
 
@@ -75,8 +77,8 @@ class WebSocketWire implements DialedWire {
     };
   }
 
-  send(packet: Uint8Array): boolean {
-    this.#socket.send(packet);
+  send(packet: PacketBytes): boolean {
+    this.#socket.send(joined(packet));
     if (this.#isFull() && this.#poll === undefined) this.#wait();
     return this.#poll === undefined;
   }

@@ -62,6 +62,6 @@ export function followed<Request, Response extends WatchMessage>(
 }
 
 /** A watch changes nothing, so whatever may be the connection's fault is tried again. */
-function isBroken(error: SandboxError): boolean {
+export function isBroken(error: SandboxError): boolean {
   return error.retryable || error.code === 'ERR_CONNECTION_LOST' || isUncertain(error, undefined);
 }

@@ -1,5 +1,7 @@
-import { defer, map, repeat, toArray, type Observable } from 'rxjs';
+import { defer, map, repeat, tap, toArray, type Observable } from 'rxjs';
 import type { SandboxInfo } from '../../../sandbox/sandbox-spec.js';
+import { withRetryBudget } from '../polling.js';
+import { isBroken } from './followed.js';
 import type { SandboxChanges } from './sandbox-changes.js';
 
 /** A sandbox as the server lists it. */
@@ -14,6 +16,8 @@ export interface PolledSandboxes {
   readonly list$: Observable<ListedSandbox>;
   /** From one question to the next. */
   readonly intervalMs: number;
+  /** How long a question that fails is asked again, in milliseconds. */
+  readonly retryBudgetMs: number;
 }
 
 /** Who wants to know how they change. */
@@ -27,9 +31,12 @@ interface Asking {
 /** An exit status may come later than the end: so often the server is asked for it again. */
 const exitLooks = 2;
 
-/** How sandboxes change: the server is asked again and again how they stand. */
+/**
+ * How sandboxes change: the server is asked again and again how they stand. Where it cannot be asked at first, that is told
+ * at once.
+ */
 export function polledSandboxes(
-  { list$, intervalMs }: PolledSandboxes,
+  { list$, intervalMs, retryBudgetMs }: PolledSandboxes,
   asking: Asking,
 ): Observable<SandboxChanges> {
   return defer(() => {
@@ -43,11 +50,15 @@ export function polledSandboxes(
       else looks.delete(id);
       return awaited;
     };
+    let hasListed = false;
     const asked$ = defer(() => {
       asking.opening();
-      return list$.pipe(toArray());
+      return list$.pipe(
+        toArray(),
+        tap(() => (hasListed = true)),
+      );
     });
-    return asked$.pipe(
+    return withRetryBudget(asked$, retryBudgetMs, (error) => hasListed && isBroken(error)).pipe(
       map((listed) => ({
         isReset: true,
         infos: listed.map(({ info, lacksExit }): SandboxInfo =>

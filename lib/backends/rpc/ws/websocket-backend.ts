@@ -30,8 +30,10 @@ export interface WsBackendOptions extends WebSocketBackendOptions {
  *
  * All calls share one connection, made at the first of them. When it breaks, it is made again, and whatever was going on
  * goes on where it was: no byte is lost, none comes twice. Only when it does not come back within the host's grace
- * (60 seconds) or the host was started again, runs fail with a {@link ConnectionLostError}. It keeps a program going as
- * long as calls are open.
+ * (60 seconds) or the host was started again, runs fail with a {@link ConnectionLostError}.
+ *
+ * It keeps a program going as long as calls are open. Where the connection is lost, it does so until the host has heard of
+ * those that were given up meanwhile, or its grace is over: `close()` ends that.
  *
  * @throws {@link SandboxValidationError} at once, for a bad option.
  *

@@ -44,7 +44,7 @@ export function wsDial(target: WsTarget): Dial {
       webSocket.once('open', () => {
         if (isTold) return;
         isTold = true;
-        const wire = new WsWire(webSocket, socket);
+        const wire = new WsWire(webSocket, socket, 'client');
         wire.carry(observer.opened(holding(wire, socket)));
       });
     });
