@@ -9,6 +9,8 @@ import { delayBeforeRetry } from './retry.js';
 import type { CommandFailed, CommandOutcome, CommandRef, CommandStep } from './run-all-event.js';
 import type { CommandInput, CommandOptions, Plan } from './run-all-options.js';
 
+const notRun = 'it was not run: no sandbox was given for it';
+
 /** Who is told what becomes of a command. */
 export interface CommandOwner {
   tell(step: CommandStep): void;
@@ -99,10 +101,9 @@ export class CommandRun {
         this.#ended({ ...this.#ref, type: 'failed', error });
       },
       complete: () => {
-        const error = new CancelledError('it was not run: no sandbox was given for it', this.#ids);
         this.#ended(
           result === undefined
-            ? { ...this.#ref, type: 'failed', error }
+            ? { ...this.#ref, type: 'failed', error: new CancelledError(notRun, this.#ids) }
             : { ...this.#ref, type: 'finished', result },
         );
       },
