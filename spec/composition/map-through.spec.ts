@@ -1,6 +1,16 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { concatMap, from, lastValueFrom, NEVER, range, Subject, take, toArray } from 'rxjs';
+import {
+  asyncScheduler,
+  concatMap,
+  from,
+  lastValueFrom,
+  NEVER,
+  range,
+  Subject,
+  take,
+  toArray,
+} from 'rxjs';
 import {
   lines,
   mapThrough,
@@ -47,7 +57,8 @@ describe('mapThrough', () => {
   let sandbox: Sandbox;
 
   beforeEach(async () => {
-    backend = memoryBackend({ programs });
+    // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
+    backend = memoryBackend({ programs, scheduler: asyncScheduler });
     sandbox = await new SandboxClient(backend).create();
   });
 
@@ -81,6 +92,7 @@ describe('mapThrough', () => {
   it('holds an answer back until those before it are there', () => {
     marbles(({ cold, expectObservable }) => {
       const timed = memoryBackend({
+        scheduler: asyncScheduler,
         programs: { wait: answering((line) => [delay(Number(line)), out(`${line}\n`)]) },
       });
       let box: Sandbox | undefined;

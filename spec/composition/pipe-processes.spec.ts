@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  asyncScheduler,
   ignoreElements,
   lastValueFrom,
   map,
@@ -94,7 +95,8 @@ describe('pipeProcesses', () => {
 
   beforeEach(async () => {
     driven$ = new Subject();
-    backend = memoryBackend({ programs });
+    // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
+    backend = memoryBackend({ programs, scheduler: asyncScheduler });
     sandbox = await new SandboxClient(backend).create();
   });
 
