@@ -19,7 +19,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   'lib/backends/rpc/node': [...remote, 'lib/backends/rpc', 'node:'],
   'lib/backends/rpc/ws': [...remote, 'lib/backends/rpc', 'lib/ws', 'ws', 'node:'],
   'lib/backends/rpc': remote,
-  'lib/ws': ['lib/wire', 'ws', 'node:'],
+  'lib/ws': ['lib/process', 'lib/wire', 'ws', 'node:'],
   'lib/host': [
     ...remote,
     'lib/ws',

@@ -1,4 +1,4 @@
-import { asyncScheduler, map, type Observable, type OperatorFunction } from 'rxjs';
+import { map, type Observable, type OperatorFunction } from 'rxjs';
 import { SandboxClient, type RunAllEvent, type Sandbox } from 'sandbox-rx';
 import {
   delay,
@@ -29,8 +29,7 @@ export interface MemoryPlace {
 
 /** A sandbox in memory; in virtual time where `marbles` is what asks for it. */
 export function memoryPlace(programs: Readonly<Record<string, Program>> = {}): MemoryPlace {
-  // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
-  const backend = memoryBackend({ programs: { work, ...programs }, scheduler: asyncScheduler });
+  const backend = memoryBackend({ programs: { work, ...programs } });
   const client = new SandboxClient(backend);
   let sandbox: Sandbox | undefined;
   client.create().result$.subscribe((made) => (sandbox = made));

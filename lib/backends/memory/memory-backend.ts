@@ -17,7 +17,7 @@ import { turnScheduler } from './turn-scheduler.js';
 export interface MemoryBackendOptions {
   /** What each command does, by the name of its program. A name that is not here is a command that is not found. */
   readonly programs?: Readonly<Record<string, Program>>;
-  /** Where time comes from, such as a `TestScheduler`. Default: real time. */
+  /** Where time comes from, such as a `TestScheduler`. Default: that of `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
 }
 

@@ -1,8 +1,9 @@
 import { asyncScheduler, Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs';
 
 /**
- * Real time, in which work without a delay waits for the next turn of the event loop, where the runtime has a word for it
- * (Node has). `asyncScheduler` waits a millisecond at the least: that would be the speed of a program that is paused often.
+ * `asyncScheduler`, and so virtual time within `TestScheduler.run`, but that work without a delay waits no longer than for the
+ * next turn of the event loop, where the runtime has a word for it (Node has). `asyncScheduler` alone waits a millisecond:
+ * that would be the speed of a program that is paused often.
  */
 export const turnScheduler: SchedulerLike = {
   now: () => asyncScheduler.now(),
@@ -42,11 +43,19 @@ function hasTurns(scope: object): scope is WithTurns {
   return 'setImmediate' in scope && 'clearImmediate' in scope;
 }
 
+/** In the next turn, unless time is virtual: then at once, as far as that time is concerned. */
 function nextTurn(work: () => void): Subscription {
+  const both = new Subscription();
+  const once = (): void => {
+    both.unsubscribe();
+    work();
+  };
+  both.add(asyncScheduler.schedule(once));
   const runtime: object = globalThis;
-  if (!hasTurns(runtime)) return asyncScheduler.schedule(work);
-  const handle = runtime.setImmediate(work);
-  return new Subscription(() => {
+  if (!hasTurns(runtime)) return both;
+  const handle = runtime.setImmediate(once);
+  both.add(() => {
     runtime.clearImmediate(handle);
   });
+  return both;
 }

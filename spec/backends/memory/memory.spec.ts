@@ -76,6 +76,15 @@ describe('the memory backend on virtual time', () => {
     });
   });
 
+  it('does so within TestScheduler.run without being told of it', () => {
+    testScheduler().run(({ expectObservable }) => {
+      const backend = memoryBackend({ programs });
+      backend.create({ id: 'box' }).subscribe();
+      const run$ = backend.exec(request('build')).pipe(map(text));
+      expectObservable(run$).toBe('a-b--(cx|)', { a: 'a', b: 'b', c: 'c', x: 'exit 4' });
+    });
+  });
+
   it('is cold: each subscription is a run, at its own time', () => {
     const scheduler = testScheduler();
     scheduler.run(({ expectObservable, flush }) => {
