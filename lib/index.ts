@@ -3,6 +3,16 @@ export {
   websocketBackend,
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
+export { consume, type ConsumeOptions, type Pullable } from './composition/consume.js';
+export type { Framing } from './composition/framing.js';
+export { mapThrough, type MapThroughOptions } from './composition/map-through.js';
+export {
+  pipeProcesses,
+  type Pipeline,
+  type PipelineEvent,
+  type PipelineOptions,
+  type PipelineStage,
+} from './composition/pipeline.js';
 export type { SandboxPoolOptions, SandboxPoolState } from './composition/pool-options.js';
 export type {
   CommandFailed,
@@ -25,16 +35,22 @@ export type {
   SandboxSource,
 } from './composition/run-all-options.js';
 export { runAll } from './composition/run-all.js';
+export { through } from './composition/through.js';
+export type { Through, ThroughOptions } from './composition/through-options.js';
+export { waitForPort, type WaitForPortOptions } from './composition/wait-for-port.js';
 export { SandboxLease } from './composition/sandbox-lease.js';
 export { SandboxPool } from './composition/sandbox-pool.js';
 export type { SessionStats, Spread } from './composition/session-books.js';
 export { Session, type SessionOptions } from './composition/session.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
+export { groupByStream } from './operators/group-by-stream.js';
 export { lines, type LinesConfig } from './operators/lines.js';
 export { ndjson } from './operators/ndjson.js';
 export { stderr, stdout } from './operators/output.js';
 export { check, toResult, type ResultConfig } from './operators/result.js';
+export { untilLine } from './operators/until-line.js';
+export { waitForLine, type WaitForLineOptions } from './operators/wait-for-line.js';
 export type { Chunk } from './process/chunk-decoder.js';
 export {
   CancelledError,
@@ -65,6 +81,7 @@ export type {
   OutputEvent,
   OutputStream,
   ProcessEvent,
+  StageStatus,
 } from './process/process-event.js';
 export type { ProcessOptions, StatsCallback } from './process/process-options.js';
 export { ProcessResult } from './process/process-result.js';

@@ -10,6 +10,19 @@ export interface OutputEvent {
   readonly offset: number;
 }
 
+/** How one command of a pipeline ended. */
+export interface StageStatus {
+  /** The argv that was run. */
+  readonly command: readonly string[];
+  /**
+   * The exit status; `null` where it is not known, because the command went on writing after those behind it had ended,
+   * and was ended for that.
+   */
+  readonly returncode: number | null;
+  /** Name of the signal that ended the process: `SIGPIPE` where those behind it had ended before. */
+  readonly signal?: string;
+}
+
 /** The end of a run: all of its output has been emitted before. */
 export interface ExitEvent {
   readonly type: 'exit';
@@ -25,6 +38,8 @@ export interface ExitEvent {
   readonly oom?: true;
   /** A descendant still held the output open when the process was over, so later output is not included. */
   readonly outputHeld?: true;
+  /** Of a pipeline: how each of its commands ended, the first one first. */
+  readonly stages?: readonly StageStatus[];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Decoding } from './decoding.js';
-import type { ExitEvent } from './process-event.js';
+import type { ExitEvent, StageStatus } from './process-event.js';
 import type { StreamLog } from './stream-log.js';
 
 /**
@@ -26,6 +26,8 @@ export class ProcessResult {
   readonly oom: boolean;
   /** Whether a descendant still held the output open, so that output after the exit is not included. */
   readonly outputHeld: boolean;
+  /** Of a pipeline: how each of its commands ended, the first one first. */
+  readonly stages: readonly StageStatus[] | undefined;
   /** From the start of the run to its exit, in milliseconds. */
   readonly durationMs: number;
   readonly #output: RunOutput;
@@ -45,6 +47,7 @@ export class ProcessResult {
     this.signal = exit.signal;
     this.oom = exit.oom ?? false;
     this.outputHeld = exit.outputHeld ?? false;
+    this.stages = exit.stages;
     this.durationMs = output.durationMs;
     this.#output = output;
   }
@@ -97,6 +100,7 @@ export class ProcessResult {
       signal: this.signal,
       oom: this.oom,
       outputHeld: this.outputHeld,
+      stages: this.stages,
       durationMs: this.durationMs,
       stdout: this.stdout,
       stderr: this.stderr,

@@ -155,7 +155,9 @@ export class StreamWriter {
     let write = this.#waiting[this.#head];
     while (write?.settlement.outcome !== undefined) write = this.#waiting[++this.#head];
     if (write !== undefined) this.#head++;
-    if (this.#head >= compactAfter && this.#head * 2 >= this.#waiting.length) {
+    // Cut off at once where nothing is behind it: what was sent would keep its bytes in memory.
+    const isEmpty = this.#head > 0 && this.#head === this.#waiting.length;
+    if (isEmpty || (this.#head >= compactAfter && this.#head * 2 >= this.#waiting.length)) {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }

@@ -27,6 +27,8 @@ export interface Execution {
   readonly options: RunOptions;
   /** The run's id, where the handle has made one. */
   readonly id?: string;
+  /** Standard input as a backend takes it, in place of that of the options. */
+  readonly stdin$?: Observable<StdinWrite>;
   /** Those of the handle, where there is one. */
   readonly controls?: RunControls;
 }
@@ -51,12 +53,11 @@ export function execute(execution: Execution): Observable<ProcessEvent> {
   });
 }
 
-function requestOf(
-  { sandboxId, command, options, controls, id = options.id ?? newId() }: Execution,
-  failure: Subject<never>,
-): ExecRequest {
+function requestOf(execution: Execution, failure: Subject<never>): ExecRequest {
+  const { sandboxId, command, options, controls } = execution;
+  const { id = options.id ?? newId() } = execution;
   const { cwd, tty } = options;
-  const stdin$ = controls?.stdin?.stdin$ ?? stdinOf(options, failure);
+  const stdin$ = inputOf(execution, failure);
   return {
     sandboxId,
     id,
@@ -69,6 +70,13 @@ function requestOf(
     ...(stdin$ !== undefined && { stdin$ }),
     ...(tty && { tty: tty === true ? defaultSize : tty }),
   };
+}
+
+function inputOf(
+  { stdin$, controls, options }: Execution,
+  failure: Subject<never>,
+): Observable<StdinWrite> | undefined {
+  return stdin$ ?? controls?.stdin?.stdin$ ?? stdinOf(options, failure);
 }
 
 /** Whether the run can be found again: one that may be left behind has to be. */

@@ -9,6 +9,7 @@ import {
 } from '../process/operation-ref.js';
 import type { OutputEvent, OutputStream, ProcessEvent } from '../process/process-event.js';
 import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
+import type { StdinWrite } from '../process/stdin.js';
 import type { ProcessResult } from '../process/process-result.js';
 import { Process } from '../process/process.js';
 import {
@@ -33,6 +34,13 @@ import type { SandboxInfo } from './sandbox-spec.js';
 export interface AttachOptions extends Omit<ProcessOptions, 'controls' | 'id'> {
   /** Offsets from which to observe each stream, in bytes. Default: what is retained. */
   readonly from?: Partial<Record<OutputStream, number>>;
+}
+
+/** @internal A run that is not subscribed to yet, and how to steer it. */
+export interface OpenRun {
+  readonly id: string;
+  readonly controls: RunControls;
+  readonly events$: Observable<ProcessEvent>;
 }
 
 /** What a handle that only observes can do with its run, beside sending signals. */
@@ -330,7 +338,11 @@ export class Sandbox {
     checkRunOptions(typeof stdin === 'boolean' ? rest : options);
   }
 
-  #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
+  /**
+   * @internal A run to be subscribed to once, by who steers it itself. Nothing is checked. `stdin$` takes the place of
+   * `options.stdin`.
+   */
+  open(command: readonly string[], options: ExecOptions, stdin$?: Observable<StdinWrite>): OpenRun {
     const { stdin, ...rest } = options;
     const id = options.id ?? newId();
     const controls = new RunControls((signal) => this.#signal(id, signal), {
@@ -340,8 +352,16 @@ export class Sandbox {
     const runOptions =
       typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
     const execution = { backend: this.#backend, sandboxId: this.id, id, command, controls };
-    const source = execute({ ...execution, options: runOptions });
-    return new Process<T>(source, command, { ...options, id, controls });
+    return {
+      id,
+      controls,
+      events$: execute({ ...execution, options: runOptions, ...(stdin$ && { stdin$ }) }),
+    };
+  }
+
+  #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
+    const { id, controls, events$ } = this.open(command, options);
+    return new Process<T>(events$, command, { ...options, id, controls });
   }
 
   #signal(runId: string, signal: string): Observable<never> {

@@ -50,6 +50,7 @@ export const fileFailures: ReadonlyMap<string, FileFailure> = new Map([
 /** How an error with one of our codes is told: the status of the call, and the reason. */
 export const statusOfCode: Readonly<Record<SandboxErrorCode, readonly [number, string]>> = {
   ERR_BACKEND_UNAVAILABLE: [GrpcCode.UNAVAILABLE, Reason.backendUnavailable],
+  ERR_BAD_ANSWER: [GrpcCode.UNKNOWN, 'SANDBOXRX_BAD_ANSWER'],
   ERR_CANCELLED: [GrpcCode.CANCELLED, 'SANDBOXRX_CANCELLED'],
   ERR_CONNECTION_LOST: [GrpcCode.UNAVAILABLE, 'SANDBOXRX_CONNECTION_LOST'],
   ERR_EXIT_STATUS: [GrpcCode.UNKNOWN, 'SANDBOXRX_EXIT_STATUS'],

@@ -15,6 +15,7 @@ const benchmarks = [
   'spawn-memory',
   'grpc',
   'tunnel',
+  'compose',
   'viewers',
   'browser',
 ];

@@ -8,6 +8,7 @@ import {
   type StreamWriter,
 } from 'sandbox-rx';
 import { memoryBackend } from 'sandbox-rx/testing';
+import { alteredBackend } from './altered-backend.js';
 
 interface SlowRun {
   readonly process: Process;
@@ -43,10 +44,7 @@ export class SlowInput {
           this.#subscription.unsubscribe();
         };
       });
-    const backend = new Proxy(memory, {
-      get: (target, key) => (key === 'exec' ? exec : bound(target, key)),
-    });
-    return new SandboxClient(backend).create();
+    return new SandboxClient(alteredBackend(memory, { exec })).create();
   }
 
   get text(): string {
@@ -70,10 +68,4 @@ export class SlowInput {
   acceptAll(): void {
     while (this.#accepted < this.taken.length) this.accept();
   }
-}
-
-/** A property as the object itself would be asked for it: private fields are not reached through a Proxy. */
-function bound(target: object, key: string | symbol): unknown {
-  const value: unknown = Reflect.get(target, key, target);
-  return typeof value === 'function' ? value.bind(target) : value;
 }

@@ -1,6 +1,7 @@
 /** Every value that {@link SandboxError.code} can have. `errors/README.md` says what to do about each. */
 export type SandboxErrorCode =
   | 'ERR_BACKEND_UNAVAILABLE'
+  | 'ERR_BAD_ANSWER'
   | 'ERR_CANCELLED'
   | 'ERR_CONNECTION_LOST'
   | 'ERR_EXIT_STATUS'

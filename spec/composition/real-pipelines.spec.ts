@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { memoryUsage } from 'node:process';
+import { pipeProcesses, SandboxClient, type PipelineStage, type Sandbox } from 'sandbox-rx';
+import { localBackend, websocketBackend } from 'sandbox-rx/node';
+import { isolationForTests } from '../support/isolation.js';
+import { Remote } from '../support/remote.js';
+
+const count = 1_000_000;
+
+function checksum(): string {
+  const hash = createHash('sha256');
+  for (let n = 1; n <= count; n++) hash.update(`${n}\n`);
+  return `${hash.digest('hex')}  -\n`;
+}
+
+describe('pipelines of real processes', () => {
+  const remote = new Remote();
+  const sandboxes: Map<string, Sandbox> = new Map();
+
+  beforeAll(async () => {
+    const plain = localBackend({ isolation: 'none' });
+    const url = await remote.host(plain);
+    const backends = {
+      plain,
+      isolated: localBackend({ isolation: isolationForTests() }),
+      grpc: remote.backend(url),
+      tunnel: remote.add(websocketBackend({ url }), (backend) => {
+        backend.close();
+      }),
+    };
+    for (const [name, backend] of Object.entries(backends)) {
+      const sandbox = await new SandboxClient(backend).create();
+      sandboxes.set(
+        name,
+        remote.add(sandbox, () => sandbox.delete()),
+      );
+    }
+  });
+
+  afterAll(() => remote.close());
+
+  /** Commands, each with the name of where it runs. */
+  function stages(...all: readonly (readonly [string, readonly string[]])[]): [PipelineStage] {
+    const found = all.map(([where, command]): PipelineStage => {
+      const sandbox = sandboxes.get(where);
+      if (sandbox === undefined) throw new Error(`there is no sandbox ${where}`);
+      return { sandbox, command };
+    });
+    return found as [PipelineStage];
+  }
+
+  it.each([
+    [['plain', 'plain', 'plain']],
+    [['isolated', 'isolated', 'isolated']],
+    [['grpc', 'grpc', 'grpc']],
+    [['tunnel', 'tunnel', 'tunnel']],
+    [['plain', 'tunnel', 'isolated']],
+  ])(
+    'carry millions of bytes unharmed through %p',
+    async ([first = '', second = '', third = '']) => {
+      const { stdout, returncode } = await pipeProcesses(
+        ...stages([first, ['seq', '1', String(count)]], [second, ['cat']], [third, ['sha256sum']]),
+      ).exec();
+      expect(returncode).toBe(0);
+      expect(stdout).toBe(checksum());
+    },
+  );
+
+  it.each(['plain', 'isolated', 'grpc', 'tunnel'])(
+    'end one that writes for ever when the one behind it has ended (%s)',
+    async (where) => {
+      const { stdout, stages: statuses } = await pipeProcesses(
+        ...stages([where, ['yes']], [where, ['cat']], [where, ['head', '-n', '2']]),
+      ).exec();
+      expect(stdout).toBe('y\ny\n');
+      expect(statuses?.map(({ returncode, signal }) => [returncode, signal])).toEqual([
+        [141, 'SIGPIPE'],
+        [141, 'SIGPIPE'],
+        [0, undefined],
+      ]);
+    },
+  );
+
+  it('end one that takes no notice of SIGPIPE, with all that it has started', async () => {
+    const stubborn = 'trap "" PIPE; while :; do echo y; done 2>/dev/null';
+    const { stdout, stages: statuses } = await pipeProcesses(
+      ...stages(['plain', ['sh', '-c', stubborn]], ['plain', ['head', '-n', '1']]),
+    ).exec();
+    expect(stdout).toBe('y\n');
+    expect(statuses?.map(({ returncode }) => returncode)).toEqual([null, 0]);
+  });
+
+  it('wait for their reader: what is on its way stays bounded', async () => {
+    const process = pipeProcesses(
+      ...stages(['plain', ['yes', 'x'.repeat(1023)]], ['plain', ['cat']], ['plain', ['cat']]),
+    ).exec({ encoding: 'buffer' });
+    let most = 0;
+    let read = 0;
+    for await (const chunk of process.stdout) {
+      read += chunk.length;
+      // The writers are much faster than a reader who lets a turn of the timers pass for each chunk.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      most = Math.max(most, memoryUsage().arrayBuffers);
+      if (read > 32 * 2 ** 20) break;
+    }
+    process.cancel();
+    await process.closed;
+    expect(most).toBeLessThan(96 * 2 ** 20);
+  });
+});
