@@ -1,16 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  asyncScheduler,
-  concatMap,
-  from,
-  lastValueFrom,
-  NEVER,
-  range,
-  Subject,
-  take,
-  toArray,
-} from 'rxjs';
+import { concatMap, from, lastValueFrom, NEVER, range, Subject, take, toArray } from 'rxjs';
 import {
   lines,
   mapThrough,
@@ -57,8 +47,7 @@ describe('mapThrough', () => {
   let sandbox: Sandbox;
 
   beforeEach(async () => {
-    // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
-    backend = memoryBackend({ programs, scheduler: asyncScheduler });
+    backend = memoryBackend({ programs });
     sandbox = await new SandboxClient(backend).create();
   });
 
@@ -92,7 +81,6 @@ describe('mapThrough', () => {
   it('holds an answer back until those before it are there', () => {
     marbles(({ cold, expectObservable }) => {
       const timed = memoryBackend({
-        scheduler: asyncScheduler,
         programs: { wait: answering((line) => [delay(Number(line)), out(`${line}\n`)]) },
       });
       let box: Sandbox | undefined;

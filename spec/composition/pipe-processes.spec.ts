@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  asyncScheduler,
   ignoreElements,
   lastValueFrom,
   map,
@@ -95,8 +94,7 @@ describe('pipeProcesses', () => {
 
   beforeEach(async () => {
     driven$ = new Subject();
-    // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
-    backend = memoryBackend({ programs, scheduler: asyncScheduler });
+    backend = memoryBackend({ programs });
     sandbox = await new SandboxClient(backend).create();
   });
 

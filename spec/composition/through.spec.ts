@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { asyncScheduler, from, map, mergeMap, NEVER, of, Subject, take, throwError } from 'rxjs';
+import { from, map, mergeMap, NEVER, of, Subject, take, throwError } from 'rxjs';
 import {
   OutputLimitError,
   SandboxClient,
@@ -38,8 +38,7 @@ describe('through', () => {
   let sandbox: Sandbox;
 
   beforeEach(async () => {
-    // What `marbles` makes virtual; the backend's own scheduler has turns of real time.
-    backend = memoryBackend({ programs, scheduler: asyncScheduler });
+    backend = memoryBackend({ programs });
     sandbox = await new SandboxClient(backend).create();
   });
 
