@@ -35,6 +35,7 @@ export type {
   SandboxSource,
 } from './composition/run-all-options.js';
 export { runAll } from './composition/run-all.js';
+export { tee, type TeeOptions } from './composition/tee.js';
 export { through } from './composition/through.js';
 export type { Through, ThroughOptions } from './composition/through-options.js';
 export { waitForPort, type WaitForPortOptions } from './composition/wait-for-port.js';

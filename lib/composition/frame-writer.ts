@@ -1,7 +1,7 @@
 import { concatBytes } from '../process/bytes.js';
 import { encodeStdin } from '../process/stdin.js';
 import type { StreamWriter } from '../process/stream-writer.js';
-import { Fifo } from './fifo.js';
+import { Queue } from '../process/queue.js';
 import type { Frame } from './framing.js';
 
 /** A write is not begun larger than this. */
@@ -16,7 +16,7 @@ export class FrameWriter {
   waiting = 0;
   readonly #writer: StreamWriter;
   readonly #accepted: () => void;
-  readonly #frames: Fifo<Frame> = new Fifo();
+  readonly #frames: Queue<Frame> = new Queue();
   #isBusy = false;
   #isFlushing = false;
   #isClosing = false;
@@ -56,7 +56,7 @@ export class FrameWriter {
     // A write that is accepted at once comes back here: the loop goes on, and the stack does not grow.
     if (this.#isBroken || this.#isFlushing) return;
     this.#isFlushing = true;
-    while (!this.#isBusy && this.#frames.size > 0) this.#write(this.#takeBatch());
+    while (!this.#isBusy && this.#frames.length > 0) this.#write(this.#takeBatch());
     this.#isFlushing = false;
     if (this.#isClosing && !this.#isBusy) this.#writer.close();
   }
@@ -64,7 +64,7 @@ export class FrameWriter {
   #takeBatch(): Uint8Array {
     const batch: Frame[] = [];
     let length = 0;
-    while (this.#frames.size > 0 && length < maxBatchLength) {
+    while (this.#frames.length > 0 && length < maxBatchLength) {
       const frame = this.#frames.shift();
       length += frame.length;
       batch.push(frame);

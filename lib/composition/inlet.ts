@@ -1,6 +1,6 @@
 import { from, isObservable, Observable, type ObservableInput, type Subscription } from 'rxjs';
 import { pullerOf, type Puller } from '../process/puller.js';
-import { Fifo } from './fifo.js';
+import { Queue } from '../process/queue.js';
 
 /** A source that gives values only as long as its taker has room for them. */
 export interface Inlet {
@@ -143,7 +143,7 @@ class PullInlet<T> implements Inlet {
 class PushInlet<T> implements Inlet {
   readonly #source$: ObservableInput<T>;
   readonly #taker: Taker<T>;
-  readonly #queue: Fifo<T> = new Fifo();
+  readonly #queue: Queue<T> = new Queue();
   #subscription: Subscription | undefined;
   #isBusy = false;
   #isComplete = false;
@@ -155,7 +155,7 @@ class PushInlet<T> implements Inlet {
   }
 
   get left(): number | undefined {
-    return this.#isComplete ? this.#queue.size : undefined;
+    return this.#isComplete ? this.#queue.length : undefined;
   }
 
   resume(): void {
@@ -193,10 +193,10 @@ class PushInlet<T> implements Inlet {
   #drain(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    while (!this.#isOver && this.#queue.size > 0 && this.#taker.hasRoom)
+    while (!this.#isOver && this.#queue.length > 0 && this.#taker.hasRoom)
       this.#taker.next(this.#queue.shift());
     this.#isBusy = false;
-    if (this.#isOver || !this.#isComplete || this.#queue.size > 0) return;
+    if (this.#isOver || !this.#isComplete || this.#queue.length > 0) return;
     this.#isOver = true;
     this.#taker.complete();
   }

@@ -3,7 +3,7 @@ import { ConnectionLostError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import type { ExitEvent } from '../process/process-event.js';
 import type { OpenRun } from '../sandbox/sandbox.js';
-import { Fifo } from './fifo.js';
+import { Queue } from '../process/queue.js';
 import type { Codec } from './framing.js';
 import { inletOf, type Inlet, type Taker } from './inlet.js';
 import { overflown, type WaitLimits } from './through-options.js';
@@ -31,9 +31,9 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   readonly #inlet: Inlet;
   readonly #workers: Set<Worker<In, Out>> = new Set();
   /** All that has not been emitted, in the order in which it came. */
-  readonly #order: Fifo<Request<In, Out>> = new Fifo();
+  readonly #order: Queue<Request<In, Out>> = new Queue();
   /** What no worker has been given yet. */
-  readonly #waiting: Fifo<Request<In, Out>> = new Fifo();
+  readonly #waiting: Queue<Request<In, Out>> = new Queue();
   /** What a worker was given that has ended: it comes before what waits. */
   #again: Request<In, Out>[] = [];
   /** Length of all that has not been emitted. */
@@ -62,7 +62,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   get hasRoom(): boolean {
     const { pushes, limits, concurrency, maxInFlight } = this.#options;
     if (pushes) return true;
-    return this.#length < limits.bufferBytes && this.#order.size < concurrency * maxInFlight;
+    return this.#length < limits.bufferBytes && this.#order.length < concurrency * maxInFlight;
   }
 
   next(value: In): void {
@@ -115,7 +115,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   }
 
   failed(error: unknown, worker: Worker<In, Out>): void {
-    if (error instanceof ConnectionLostError && worker.unanswered.size > 0)
+    if (error instanceof ConnectionLostError && worker.unanswered.length > 0)
       this.#lost(worker, error.message);
     else this.error(error);
   }
@@ -124,9 +124,9 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   #lost(worker: Worker<In, Out>, why: string): void {
     if (this.#subscriber.closed) return;
     this.#workers.delete(worker);
-    const { first } = worker.unanswered;
+    const first = worker.unanswered.at(0);
     const again: Request<In, Out>[] = [];
-    while (worker.unanswered.size > 0) again.push(worker.unanswered.shift());
+    while (worker.unanswered.length > 0) again.push(worker.unanswered.shift());
     this.#again = [...again, ...this.#again];
     if (first !== undefined && ++first.losses > this.#options.retries) {
       this.#again.shift();
@@ -157,7 +157,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
 
   /** Gives what waits to those who have the least to do. */
   #give(): void {
-    while (!this.#subscriber.closed && (this.#again.length > 0 || this.#waiting.size > 0)) {
+    while (!this.#subscriber.closed && (this.#again.length > 0 || this.#waiting.length > 0)) {
       const worker = this.#leastBusy();
       if (worker === undefined) return;
       worker.send(this.#again.shift() ?? this.#waiting.shift());
@@ -168,10 +168,10 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
     const { concurrency, maxInFlight } = this.#options;
     let least: Worker<In, Out> | undefined;
     for (const worker of this.#workers) {
-      const { size } = worker.unanswered;
-      if (worker.isOpen && size < (least?.unanswered.size ?? maxInFlight)) least = worker;
+      const { length } = worker.unanswered;
+      if (worker.isOpen && length < (least?.unanswered.length ?? maxInFlight)) least = worker;
     }
-    if (least?.unanswered.size === 0 || this.#workers.size >= concurrency) return least;
+    if (least?.unanswered.length === 0 || this.#workers.size >= concurrency) return least;
     return this.#start();
   }
 
@@ -187,7 +187,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   #emit(): void {
     if (this.#isEmitting) return;
     this.#isEmitting = true;
-    while (this.#order.first?.isSettled === true) {
+    while (this.#order.at(0)?.isSettled === true) {
       const { answers, length } = this.#order.shift();
       this.#length -= length;
       for (const answer of answers) this.#subscriber.next(answer);
@@ -197,8 +197,8 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
 
   /** After the last request, the workers get EOF; the end of the last of them is the end. */
   #finish(): void {
-    if (!this.#isComplete || this.#waiting.size > 0 || this.#again.length > 0) return;
-    if (this.#workers.size === 0 && this.#order.size === 0) this.#subscriber.complete();
+    if (!this.#isComplete || this.#waiting.length > 0 || this.#again.length > 0) return;
+    if (this.#workers.size === 0 && this.#order.length === 0) this.#subscriber.complete();
     for (const worker of this.#workers) worker.finish();
   }
 
@@ -207,7 +207,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
     if (this.#length <= limits.bufferBytes) return;
     if (limits.overflow === 'fail') throw overflown(limits);
     let count = 0;
-    for (; this.#length > limits.bufferBytes && this.#waiting.size > 0; count++) {
+    for (; this.#length > limits.bufferBytes && this.#waiting.length > 0; count++) {
       const dropped = this.#waiting.shift();
       this.#length -= dropped.length;
       dropped.length = 0;

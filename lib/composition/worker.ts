@@ -2,7 +2,7 @@ import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
 import { TextStreamDecoder } from '../process/text-stream-decoder.js';
 import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
 import type { OpenRun } from '../sandbox/sandbox.js';
-import { Fifo } from './fifo.js';
+import { Queue } from '../process/queue.js';
 import { FrameWriter } from './frame-writer.js';
 import type { Codec, Frame } from './framing.js';
 
@@ -34,7 +34,7 @@ const maxSaidLength = 2048;
 /** One process that answers requests, in their order. */
 export class Worker<In, Out> implements Observer<ProcessEvent> {
   /** What it was given and has not answered. */
-  readonly unanswered: Fifo<Request<In, Out>> = new Fifo();
+  readonly unanswered: Queue<Request<In, Out>> = new Queue();
   /** What it said last on standard error. */
   said = '';
   readonly #run: OpenRun;
@@ -53,7 +53,7 @@ export class Worker<In, Out> implements Observer<ProcessEvent> {
     if (stdin !== undefined) this.#frames = new FrameWriter(stdin, ignore);
     this.#output.pipe(codec.decode()).subscribe({
       next: (answer) => {
-        const request = this.unanswered.size > 0 ? this.unanswered.shift() : undefined;
+        const request = this.unanswered.length > 0 ? this.unanswered.shift() : undefined;
         // What a codec reads is what the caller says that the process writes.
         owner.answered(request, answer as Out);
       },

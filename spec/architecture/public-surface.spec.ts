@@ -42,6 +42,7 @@ const surface = {
     'runAll',
     'stderr',
     'stdout',
+    'tee',
     'through',
     'toResult',
     'toResults',

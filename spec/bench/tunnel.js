@@ -8,7 +8,7 @@ import { distant, frame, mebibyte, start } from './servers.js';
 
 const totalBytes = (quick ? 64 : 1024) * mebibyte;
 
-/** @typedef {{ url: string, bareUrl: string, total: number, unit: number, size: number, windowBytes?: number }} Target */
+/** @typedef {{ url: string, bareUrl: string, total: number, unit: number, size: number, windowBytes?: number, retainBytes?: number }} Target */
 
 /** Reads what a bare server sends, and leaves it as it is. @param {Target} target */
 function bare({ bareUrl, total, unit, size }) {
@@ -25,10 +25,10 @@ function bare({ bareUrl, total, unit, size }) {
   });
 }
 
-/** @param {any} sandbox @param {string[]} command */
-async function bytesOf(sandbox, command) {
+/** @param {any} sandbox @param {string[]} command @param {object} [options] */
+async function bytesOf(sandbox, command, options) {
   let bytes = 0;
-  await sandbox.exec(command).events$.forEach((/** @type {any} */ event) => {
+  await sandbox.exec(command, options).events$.forEach((/** @type {any} */ event) => {
     if (event.type !== 'exit') bytes += event.data.length;
   });
   return bytes;
@@ -40,13 +40,16 @@ async function bytesOf(sandbox, command) {
  * @param {(options: { url: string, windowBytes?: number }) => any} connect
  */
 function events(connect, runs = 1) {
-  return async (/** @type {Target} */ { url, total, unit, size, windowBytes }) => {
+  return async (/** @type {Target} */ { url, total, unit, size, windowBytes, retainBytes }) => {
     const backend = connect({ url, ...(windowBytes !== undefined && { windowBytes }) });
     const sandbox = await new SandboxClient(backend).create();
     const each = total / runs;
     const command = ['zeros', String(each), String(Math.min(size, each))];
+    const options = retainBytes === undefined ? {} : { retainBytes };
     const sample = await perSecond(total / unit, async () => {
-      const got = await Promise.all(Array.from({ length: runs }, () => bytesOf(sandbox, command)));
+      const got = await Promise.all(
+        Array.from({ length: runs }, () => bytesOf(sandbox, command, options)),
+      );
       const bytes = got.reduce((sum, one) => sum + one, 0);
       if (bytes !== total) throw new Error(`${bytes} of ${total} bytes came`);
     });
@@ -152,7 +155,8 @@ function manyRuns() {
     },
     {
       variants: [tunnel, many],
-      parameters: { total: totalBytes, unit: mebibyte, size: frame },
+      // By default 256 runs of 4 MiB would be kept whole, and one of 1 GiB would not.
+      parameters: { total: totalBytes, unit: mebibyte, size: frame, retainBytes: frame },
     },
   );
 }

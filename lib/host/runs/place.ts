@@ -6,7 +6,7 @@ import type {
   ProcessEvent,
 } from '../../process/process-event.js';
 import type { Observing } from '../../sandbox/observed-run.js';
-import { Queue } from '../../wire/tunnel/queue.js';
+import { Queue } from '../../process/queue.js';
 
 /** So much output may be unconfirmed before the run has to wait, in bytes. */
 const maxUnconfirmedBytes = 4_194_304;

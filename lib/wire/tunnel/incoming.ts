@@ -1,7 +1,7 @@
 import { concatBytes } from '../../process/bytes.js';
 import { TunnelViolation } from './end-reason.js';
 import { frameCost, type Budget, type TunnelLimits } from './limits.js';
-import { Queue } from './queue.js';
+import { Queue } from '../../process/queue.js';
 
 /** What the receiving sides of all streams of a session share. */
 export interface Receiving {
@@ -154,7 +154,6 @@ export class Incoming {
 
   #deliverNext(): void {
     const held = this.#ready.shift();
-    if (held === undefined) return;
     this.#delivered += held.cost;
     this.#release();
     this.#makeRoom();

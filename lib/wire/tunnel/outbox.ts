@@ -1,6 +1,6 @@
 import { lengthOf } from '../../process/bytes.js';
 import type { PacketBytes } from './packets.js';
-import { Queue } from './queue.js';
+import { Queue } from '../../process/queue.js';
 import { TunnelViolation } from './end-reason.js';
 
 /** The packets of this end that the other has not acknowledged, in their order. */
@@ -55,7 +55,7 @@ export class Outbox {
       throw new TunnelViolation('acknowledgement', text);
     }
     for (; this.#acknowledged < seq; this.#acknowledged += 1) {
-      this.#bytes -= lengthOf(this.#packets.shift() ?? []);
+      this.#bytes -= lengthOf(this.#packets.shift());
     }
   }
 

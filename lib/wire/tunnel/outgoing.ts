@@ -1,6 +1,6 @@
 import { lengthOf } from '../../process/bytes.js';
 import type { FrameKind, PacketWriter } from './packet-writer.js';
-import { Queue } from './queue.js';
+import { Queue } from '../../process/queue.js';
 import { frameCost } from './limits.js';
 
 /** One thing to send on a stream. */

@@ -6,7 +6,7 @@ import type {
   WriteStdinRequest,
   WriteStdinResponse,
 } from '../../../wire/generated/sandboxrx/v1/runs.js';
-import { Queue } from '../../../wire/tunnel/queue.js';
+import { Queue } from '../../../process/queue.js';
 import { lostBy } from '../call-outcome.js';
 import { writeStdin } from '../methods.js';
 import { withRetryBudget } from '../polling.js';

@@ -1,4 +1,4 @@
-/** First in, first out. What it costs to take the first does not grow with the length. */
+/** First in, first out. What it costs to take the first does not grow with the length, as that of `Array.shift` does. */
 export class Queue<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
@@ -16,9 +16,10 @@ export class Queue<T> {
     return this.#items[this.#head + index];
   }
 
-  shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (this.length === 0) return undefined;
+  /** Takes the first away. @throws RangeError where there is none */
+  shift(): T {
+    if (this.length === 0) throw new RangeError('the queue is empty');
+    const item = this.#items[this.#head] as T;
     this.#items[this.#head++] = undefined;
     if (this.length === 0) this.clear();
     else if (this.#head > 64 && this.#head * 2 > this.#items.length) {
