@@ -4,16 +4,16 @@ export {
   type WebSocketBackendOptions,
 } from './backends/rpc/tunnel/websocket-backend.js';
 export { consume, type ConsumeOptions, type Pullable } from './composition/consume.js';
-export type { Framing } from './composition/framing.js';
-export { mapThrough, type MapThroughOptions } from './composition/map-through.js';
+export type { Framing } from './composition/through/framing.js';
+export { mapThrough, type MapThroughOptions } from './composition/through/map-through.js';
 export {
   pipeProcesses,
   type Pipeline,
   type PipelineEvent,
   type PipelineOptions,
   type PipelineStage,
-} from './composition/pipeline.js';
-export type { SandboxPoolOptions, SandboxPoolState } from './composition/pool-options.js';
+} from './composition/pipelines/pipeline.js';
+export type { SandboxPoolOptions, SandboxPoolState } from './composition/pools/pool-options.js';
 export type {
   CommandFailed,
   CommandFinished,
@@ -25,24 +25,28 @@ export type {
   CommandStep,
   RunAllEvent,
   RunAllProgress,
-} from './composition/run-all-event.js';
-export { toResults, toSummary, type RunAllSummary } from './composition/run-all-operators.js';
+} from './composition/run-all/run-all-event.js';
+export {
+  toResults,
+  toSummary,
+  type RunAllSummary,
+} from './composition/run-all/run-all-operators.js';
 export type {
   CommandInput,
   CommandOptions,
   RetryOptions,
   RunAllOptions,
   SandboxSource,
-} from './composition/run-all-options.js';
-export { runAll } from './composition/run-all.js';
+} from './composition/run-all/run-all-options.js';
+export { runAll } from './composition/run-all/run-all.js';
 export { tee, type TeeOptions } from './composition/tee.js';
-export { through } from './composition/through.js';
-export type { Through, ThroughOptions } from './composition/through-options.js';
+export { through } from './composition/through/through.js';
+export type { Through, ThroughOptions } from './composition/through/through-options.js';
 export { waitForPort, type WaitForPortOptions } from './composition/wait-for-port.js';
-export { SandboxLease } from './composition/sandbox-lease.js';
-export { SandboxPool } from './composition/sandbox-pool.js';
-export type { SessionStats, Spread } from './composition/session-books.js';
-export { Session, type SessionOptions } from './composition/session.js';
+export { SandboxLease } from './composition/pools/sandbox-lease.js';
+export { SandboxPool } from './composition/pools/sandbox-pool.js';
+export type { SessionStats, Spread } from './composition/sessions/session-books.js';
+export { Session, type SessionOptions } from './composition/sessions/session.js';
 export { coalesce, type CoalesceConfig } from './operators/coalesce.js';
 export { decode } from './operators/decode.js';
 export { groupByStream } from './operators/group-by-stream.js';

@@ -1,8 +1,8 @@
 import { mergeMap, type Observable, type ObservableInput } from 'rxjs';
-import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import { checkRecord, requireFunction } from '../process/validate.js';
-import type { SandboxClient } from '../sandbox/sandbox-client.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { startOperation, type OperationRef } from '../../process/operation-ref.js';
+import { checkRecord, requireFunction } from '../../process/validate.js';
+import type { SandboxClient } from '../../sandbox/sandbox-client.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import { PoolKeeper } from './pool-keeper.js';
 import { poolPlanOf, type SandboxPoolOptions, type SandboxPoolState } from './pool-options.js';
 import { leased, type SandboxLease } from './sandbox-lease.js';

@@ -1,6 +1,6 @@
 import type { OperatorFunction } from 'rxjs';
-import { staged } from '../operators/staged.js';
-import type { ProcessResult } from '../process/process-result.js';
+import { staged } from '../../operators/staged.js';
+import type { ProcessResult } from '../../process/process-result.js';
 import type { CommandFailed, RunAllEvent, RunAllProgress } from './run-all-event.js';
 
 /**

@@ -1,11 +1,11 @@
 import type { ObservableInput, Subscriber } from 'rxjs';
-import { ConnectionLostError } from '../process/errors/errors.js';
-import { SandboxError } from '../process/errors/sandbox-error.js';
-import type { ExitEvent } from '../process/process-event.js';
-import type { OpenRun } from '../sandbox/sandbox.js';
-import { Queue } from '../process/queue.js';
+import { ConnectionLostError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { ExitEvent } from '../../process/process-event.js';
+import type { OpenRun } from '../../sandbox/sandbox.js';
+import { Queue } from '../../process/queue.js';
 import type { Codec } from './framing.js';
-import { inletOf, type Inlet, type Taker } from './inlet.js';
+import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { overflown, type WaitLimits } from './through-options.js';
 import { Worker, type Request, type WorkerOwner } from './worker.js';
 

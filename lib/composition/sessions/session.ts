@@ -9,19 +9,19 @@ import {
   toArray,
   type Observable,
 } from 'rxjs';
-import { SandboxError } from '../process/errors/sandbox-error.js';
-import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import { checkRecord, refuse, requireText } from '../process/validate.js';
-import { ensureDeleted } from '../sandbox/ensure-deleted.js';
-import { SandboxClient } from '../sandbox/sandbox-client.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { startOperation, type OperationRef } from '../../process/operation-ref.js';
+import { checkRecord, refuse, requireText } from '../../process/validate.js';
+import { ensureDeleted } from '../../sandbox/ensure-deleted.js';
+import { SandboxClient } from '../../sandbox/sandbox-client.js';
 import {
   checkFilter,
   checkSpec,
   type SandboxFilter,
   type SandboxInfo,
   type SandboxSpec,
-} from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+} from '../../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import { closedError, SessionBackend } from './session-backend.js';
 import { SessionBooks, type SessionStats } from './session-books.js';
 

@@ -1,5 +1,5 @@
-import type { OutputEvent } from '../process/process-event.js';
-import type { ProcessResult } from '../process/process-result.js';
+import type { OutputEvent } from '../../process/process-event.js';
+import type { ProcessResult } from '../../process/process-result.js';
 
 /** Which command something is told of, and which attempt at it. */
 export interface CommandRef {

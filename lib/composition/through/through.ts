@@ -1,12 +1,12 @@
 import { Observable, type ObservableInput, type Subscriber } from 'rxjs';
-import { stdout } from '../operators/output.js';
-import { check } from '../operators/result.js';
-import type { StdinData } from '../process/stdin.js';
-import type { StreamWriter } from '../process/stream-writer.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { stdout } from '../../operators/output.js';
+import { check } from '../../operators/result.js';
+import type { StdinData } from '../../process/stdin.js';
+import type { StreamWriter } from '../../process/stream-writer.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import { FrameWriter } from './frame-writer.js';
 import { codecOf, type Codec } from './framing.js';
-import { inletOf, type Inlet, type Taker } from './inlet.js';
+import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import {
   checkThrough,
   isPushed,

@@ -1,7 +1,7 @@
 import { ignoreElements, merge, Observable, type Subscriber } from 'rxjs';
-import { startOperation, type OperationRef } from '../process/operation-ref.js';
-import type { ProcessControls, RunLifecycle } from '../process/process-controls.js';
-import type { OutputEvent, StageStatus } from '../process/process-event.js';
+import { startOperation, type OperationRef } from '../../process/operation-ref.js';
+import type { ProcessControls, RunLifecycle } from '../../process/process-controls.js';
+import type { OutputEvent, StageStatus } from '../../process/process-event.js';
 import type { PipelineEvent, PipelineStage } from './pipeline.js';
 import { Pipe } from './pipe.js';
 import { StageRun } from './stage-run.js';

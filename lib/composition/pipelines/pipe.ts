@@ -1,5 +1,5 @@
 import { Observable, type Subscriber } from 'rxjs';
-import type { StdinWrite } from '../process/stdin.js';
+import type { StdinWrite } from '../../process/stdin.js';
 
 /**
  * So many bytes may be on their way into a process before the one that writes them has to wait. V8 collects garbage the more

@@ -1,16 +1,16 @@
 import type { Observable, ObservableInput } from 'rxjs';
-import { OutputLimitError } from '../process/errors/errors.js';
-import type { OverflowStrategy } from '../process/flow-control.js';
-import { pullerOf } from '../process/puller.js';
+import { OutputLimitError } from '../../process/errors/errors.js';
+import type { OverflowStrategy } from '../../process/flow-control.js';
+import { pullerOf } from '../../process/puller.js';
 import {
   checkCommand,
   checkFunction,
   checkInteger,
   checkOneOf,
   refuse,
-} from '../process/validate.js';
-import { checkRunOptions, type RunOptions } from '../sandbox/exec-options.js';
-import { Sandbox } from '../sandbox/sandbox.js';
+} from '../../process/validate.js';
+import { checkRunOptions, type RunOptions } from '../../sandbox/exec-options.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
 import { framings, type Framing } from './framing.js';
 
 /**

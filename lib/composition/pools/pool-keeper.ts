@@ -8,13 +8,13 @@ import {
   type Subscriber,
   type Subscription,
 } from 'rxjs';
-import { CancelledError } from '../process/errors/errors.js';
-import { SandboxError } from '../process/errors/sandbox-error.js';
-import { Settlement } from '../process/settlement.js';
-import { Turns } from '../process/turns.js';
-import type { SandboxClient } from '../sandbox/sandbox-client.js';
-import type { SandboxInfo } from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { CancelledError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { Settlement } from '../../process/settlement.js';
+import { Turns } from '../../process/turns.js';
+import type { SandboxClient } from '../../sandbox/sandbox-client.js';
+import type { SandboxInfo } from '../../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import type { PoolPlan, SandboxPoolState } from './pool-options.js';
 import { PoolSupply, type SupplyOwner } from './pool-supply.js';
 import { SandboxLease } from './sandbox-lease.js';

@@ -1,8 +1,8 @@
 import { Observable, Subject, type Observer, type Subscriber } from 'rxjs';
-import { TextStreamDecoder } from '../process/text-stream-decoder.js';
-import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
-import type { OpenRun } from '../sandbox/sandbox.js';
-import { Queue } from '../process/queue.js';
+import { TextStreamDecoder } from '../../process/text-stream-decoder.js';
+import type { ExitEvent, ProcessEvent } from '../../process/process-event.js';
+import type { OpenRun } from '../../sandbox/sandbox.js';
+import { Queue } from '../../process/queue.js';
 import { FrameWriter } from './frame-writer.js';
 import type { Codec, Frame } from './framing.js';
 

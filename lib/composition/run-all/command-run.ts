@@ -1,10 +1,10 @@
 import { catchError, mergeMap, Observable, throwError, timer, type Subscription } from 'rxjs';
-import { CancelledError, ConnectionLostError } from '../process/errors/errors.js';
-import { newId } from '../process/new-id.js';
-import type { ProcessResult } from '../process/process-result.js';
-import type { Process } from '../process/process.js';
-import { checkCommand, checkRecord } from '../process/validate.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { CancelledError, ConnectionLostError } from '../../process/errors/errors.js';
+import { newId } from '../../process/new-id.js';
+import type { ProcessResult } from '../../process/process-result.js';
+import type { Process } from '../../process/process.js';
+import { checkCommand, checkRecord } from '../../process/validate.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import { delayBeforeRetry } from './retry.js';
 import type { CommandFailed, CommandOutcome, CommandRef, CommandStep } from './run-all-event.js';
 import type { CommandInput, CommandOptions, Plan } from './run-all-options.js';

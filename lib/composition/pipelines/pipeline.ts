@@ -1,11 +1,11 @@
 import { defer, type Observable } from 'rxjs';
-import type { Chunk } from '../process/chunk-decoder.js';
-import type { ExitEvent, OutputEvent, StageStatus } from '../process/process-event.js';
-import { checkProcessOptions, type ProcessOptions } from '../process/process-options.js';
-import { Process } from '../process/process.js';
-import { checkCommand, checkRecord, refuse } from '../process/validate.js';
-import { checkRunOptions, type RunOptions } from '../sandbox/exec-options.js';
-import { Sandbox } from '../sandbox/sandbox.js';
+import type { Chunk } from '../../process/chunk-decoder.js';
+import type { ExitEvent, OutputEvent, StageStatus } from '../../process/process-event.js';
+import { checkProcessOptions, type ProcessOptions } from '../../process/process-options.js';
+import { Process } from '../../process/process.js';
+import { checkCommand, checkRecord, refuse } from '../../process/validate.js';
+import { checkRunOptions, type RunOptions } from '../../sandbox/exec-options.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
 import { PipelineRun } from './pipeline-run.js';
 
 /** One command of a pipeline, and where it runs. */

@@ -1,9 +1,9 @@
 import { retry, timer, type Subscription } from 'rxjs';
-import { newId } from '../process/new-id.js';
-import { ensureDeleted } from '../sandbox/ensure-deleted.js';
-import type { SandboxClient } from '../sandbox/sandbox-client.js';
-import type { SandboxInfo } from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { newId } from '../../process/new-id.js';
+import { ensureDeleted } from '../../sandbox/ensure-deleted.js';
+import type { SandboxClient } from '../../sandbox/sandbox-client.js';
+import type { SandboxInfo } from '../../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import type { PoolPlan } from './pool-options.js';
 
 /** Who is told what became of sandboxes. */

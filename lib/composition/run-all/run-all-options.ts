@@ -1,5 +1,5 @@
 import { asyncScheduler, defer, EMPTY, type Observable, type SchedulerLike } from 'rxjs';
-import { checkProcessOptions } from '../process/process-options.js';
+import { checkProcessOptions } from '../../process/process-options.js';
 import {
   checkBoolean,
   checkFunction,
@@ -7,12 +7,12 @@ import {
   checkRecord,
   maxTimerMs,
   refuse,
-} from '../process/validate.js';
-import { withDefaults } from '../process/with-defaults.js';
-import { checkRunOptions, type ExecOptions, type RunOptions } from '../sandbox/exec-options.js';
-import type { SandboxClient } from '../sandbox/sandbox-client.js';
-import { checkSpec, type SandboxSpec } from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+} from '../../process/validate.js';
+import { withDefaults } from '../../process/with-defaults.js';
+import { checkRunOptions, type ExecOptions, type RunOptions } from '../../sandbox/exec-options.js';
+import type { SandboxClient } from '../../sandbox/sandbox-client.js';
+import { checkSpec, type SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import type { CommandOutcome } from './run-all-event.js';
 
 /** How one of many commands is run. */

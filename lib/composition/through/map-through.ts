@@ -1,8 +1,8 @@
 import { Observable, type ObservableInput, type Subscriber } from 'rxjs';
-import type { SandboxError } from '../process/errors/sandbox-error.js';
-import type { StdinData } from '../process/stdin.js';
-import { checkFunction, checkInteger, refuse } from '../process/validate.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import type { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { StdinData } from '../../process/stdin.js';
+import { checkFunction, checkInteger, refuse } from '../../process/validate.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 import { codecOf } from './framing.js';
 import { MapRun } from './map-run.js';
 import {

@@ -1,7 +1,7 @@
 import { concat, defer, mergeMap, of, tap, throwError, type Observable } from 'rxjs';
-import { CancelledError } from '../process/errors/errors.js';
-import type { OutputEvent, ProcessEvent } from '../process/process-event.js';
-import { withDefaults } from '../process/with-defaults.js';
+import { CancelledError } from '../../process/errors/errors.js';
+import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
+import { withDefaults } from '../../process/with-defaults.js';
 import type {
   AttachRequest,
   BackendFiles,
@@ -12,9 +12,9 @@ import type {
   LogsRequest,
   SandboxBackend,
   SignalRequest,
-} from '../sandbox/backend.js';
-import { ensureDeleted } from '../sandbox/ensure-deleted.js';
-import type { SandboxFilter, SandboxInfo, SandboxSpec } from '../sandbox/sandbox-spec.js';
+} from '../../sandbox/backend.js';
+import { ensureDeleted } from '../../sandbox/ensure-deleted.js';
+import type { SandboxFilter, SandboxInfo, SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import type { SessionBooks } from './session-books.js';
 
 /** A backend as one session sees it: what is made there has the session's defaults, and is in its books. */

@@ -1,4 +1,4 @@
-import { SandboxError } from '../process/errors/sandbox-error.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { CommandOutcome } from './run-all-event.js';
 import type { RetryPlan } from './run-all-options.js';
 

@@ -1,7 +1,7 @@
 import type { ObservableInput, Subscriber } from 'rxjs';
-import { SandboxTimeoutError } from '../process/errors/errors.js';
+import { SandboxTimeoutError } from '../../process/errors/errors.js';
 import { CommandRun, type CommandOwner } from './command-run.js';
-import { inletOf, type Inlet, type Taker } from './inlet.js';
+import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { Progress } from './progress.js';
 import type { CommandOutcome, CommandStep, RunAllEvent } from './run-all-event.js';
 import type { CommandInput, Plan } from './run-all-options.js';

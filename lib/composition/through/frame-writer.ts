@@ -1,7 +1,7 @@
-import { concatBytes } from '../process/bytes.js';
-import { encodeStdin } from '../process/stdin.js';
-import type { StreamWriter } from '../process/stream-writer.js';
-import { Queue } from '../process/queue.js';
+import { concatBytes } from '../../process/bytes.js';
+import { encodeStdin } from '../../process/stdin.js';
+import type { StreamWriter } from '../../process/stream-writer.js';
+import { Queue } from '../../process/queue.js';
 import type { Frame } from './framing.js';
 
 /** A write is not begun larger than this. */

@@ -5,11 +5,11 @@ import {
   type SchedulerLike,
   type Subscriber,
 } from 'rxjs';
-import { ConnectionLostError, UnsupportedError } from '../process/errors/errors.js';
-import type { OperationRef } from '../process/operation-ref.js';
-import type { RunLifecycle } from '../process/process-controls.js';
-import type { OutputEvent, ProcessEvent, StageStatus } from '../process/process-event.js';
-import type { OpenRun } from '../sandbox/sandbox.js';
+import { ConnectionLostError, UnsupportedError } from '../../process/errors/errors.js';
+import type { OperationRef } from '../../process/operation-ref.js';
+import type { RunLifecycle } from '../../process/process-controls.js';
+import type { OutputEvent, ProcessEvent, StageStatus } from '../../process/process-event.js';
+import type { OpenRun } from '../../sandbox/sandbox.js';
 import type { Pipe } from './pipe.js';
 
 /** How long a command may go on writing into a closed pipe after it was told so, before it is ended. */

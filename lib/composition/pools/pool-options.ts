@@ -6,10 +6,10 @@ import {
   checkScheduler,
   maxTimerMs,
   refuse,
-} from '../process/validate.js';
-import { withDefaults } from '../process/with-defaults.js';
-import { checkSpec, type SandboxSpec } from '../sandbox/sandbox-spec.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+} from '../../process/validate.js';
+import { withDefaults } from '../../process/with-defaults.js';
+import { checkSpec, type SandboxSpec } from '../../sandbox/sandbox-spec.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 
 /** Options for `SandboxPool`. */
 export interface SandboxPoolOptions {

@@ -1,6 +1,6 @@
 import { Observable, type ObservableInput } from 'rxjs';
-import { isStdinSource } from '../process/stdin.js';
-import { refuse } from '../process/validate.js';
+import { isStdinSource } from '../../process/stdin.js';
+import { refuse } from '../../process/validate.js';
 import { Fleet } from './fleet.js';
 import type { RunAllEvent } from './run-all-event.js';
 import { planOf, type CommandInput, type RunAllOptions } from './run-all-options.js';

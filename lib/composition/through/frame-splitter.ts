@@ -1,8 +1,8 @@
 import type { OperatorFunction } from 'rxjs';
-import { staged } from '../operators/staged.js';
-import { concatBytes } from '../process/bytes.js';
-import { OutputLimitError } from '../process/errors/errors.js';
-import { SandboxError } from '../process/errors/sandbox-error.js';
+import { staged } from '../../operators/staged.js';
+import { concatBytes } from '../../process/bytes.js';
+import { OutputLimitError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 
 /** A frame begins with its length: four bytes, the highest first. */
 const headerBytes = 4;

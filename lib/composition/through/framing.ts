@@ -1,8 +1,8 @@
 import { identity, type OperatorFunction } from 'rxjs';
-import { lines } from '../operators/lines.js';
-import { ndjson } from '../operators/ndjson.js';
-import { encodeStdin } from '../process/stdin.js';
-import { refuse } from '../process/validate.js';
+import { lines } from '../../operators/lines.js';
+import { ndjson } from '../../operators/ndjson.js';
+import { encodeStdin } from '../../process/stdin.js';
+import { refuse } from '../../process/validate.js';
 import { frames, toFrame } from './frame-splitter.js';
 
 /**

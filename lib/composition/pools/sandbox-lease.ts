@@ -1,8 +1,8 @@
 import { defer, takeUntil, tap, type Observable, type ObservableInput } from 'rxjs';
-import { ConnectionLostError, SandboxNotFoundError } from '../process/errors/errors.js';
-import { SandboxError } from '../process/errors/sandbox-error.js';
-import { Settlement } from '../process/settlement.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import { ConnectionLostError, SandboxNotFoundError } from '../../process/errors/errors.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { Settlement } from '../../process/settlement.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
 
 /**
  * A sandbox of a pool for as long as it is needed. Nobody else has it meanwhile; it is as the one before left it.
