@@ -1,38 +1,14 @@
-import { asyncScheduler, Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs';
+import { asyncScheduler, Subscription, type SchedulerLike } from 'rxjs';
+import { schedulerOf } from '../../process/scheduler-of.js';
 
 /**
  * `asyncScheduler`, and so virtual time within `TestScheduler.run`, but that work without a delay waits no longer than for the
  * next turn of the event loop, where the runtime has a word for it (Node has). `asyncScheduler` alone waits a millisecond:
  * that would be the speed of a program that is paused often.
  */
-export const turnScheduler: SchedulerLike = {
-  now: () => asyncScheduler.now(),
-  schedule: <T>(work: Work<T>, delayMs = 0, state?: T): Subscription =>
-    new TurnAction(work).schedule(state, delayMs),
-};
-
-type Work<T> = (this: SchedulerAction<T>, state?: T) => void;
-
-class TurnAction<T> extends Subscription implements SchedulerAction<T> {
-  readonly #work: Work<T>;
-  #waiting: Subscription | undefined;
-
-  constructor(work: Work<T>) {
-    super(() => {
-      this.#waiting?.unsubscribe();
-    });
-    this.#work = work;
-  }
-
-  schedule(state?: T, delayMs = 0): Subscription {
-    this.#waiting?.unsubscribe();
-    const work = (): void => {
-      this.#work.call(this, state);
-    };
-    this.#waiting = delayMs > 0 ? asyncScheduler.schedule(work, delayMs) : nextTurn(work);
-    return this;
-  }
-}
+export const turnScheduler: SchedulerLike = schedulerOf((work, delayMs) =>
+  delayMs > 0 ? asyncScheduler.schedule(work, delayMs) : nextTurn(work),
+);
 
 interface WithTurns {
   setImmediate(work: () => void): unknown;
