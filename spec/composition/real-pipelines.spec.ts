@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { memoryUsage } from 'node:process';
 import { pipeProcesses, SandboxClient, type PipelineStage, type Sandbox } from 'sandbox-rx';
 import { localBackend, websocketBackend } from 'sandbox-rx/node';
+import { elapsed, eventually } from '../contract/kit.js';
 import { isolationForTests } from '../support/isolation.js';
 import { Remote } from '../support/remote.js';
 
@@ -92,20 +92,33 @@ describe('pipelines of real processes', () => {
   });
 
   it('wait for their reader: what is on its way stays bounded', async () => {
+    // Says how many blocks it could write.
+    const writer = 'n=0; while head -c 65536 /dev/zero; do n=$((n + 1)); echo $n >&2; done';
     const process = pipeProcesses(
-      ...stages(['plain', ['yes', 'x'.repeat(1023)]], ['plain', ['cat']], ['plain', ['cat']]),
+      ...stages(['plain', ['sh', '-c', writer]], ['plain', ['cat']], ['plain', ['cat']]),
     ).exec({ encoding: 'buffer' });
-    let most = 0;
-    let read = 0;
-    for await (const chunk of process.stdout) {
-      read += chunk.length;
-      // The writers are much faster than a reader who lets a turn of the timers pass for each chunk.
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      most = Math.max(most, memoryUsage().arrayBuffers);
-      if (read > 32 * 2 ** 20) break;
-    }
+    let said = '';
+    process.events$.subscribe({
+      next: (event) => {
+        if (event.type === 'stderr') said += Buffer.from(event.data).toString();
+      },
+      error: () => undefined,
+    });
+    const written = (): number => Number(said.trim().split('\n').at(-1)) * 65_536;
+    const reader = process.stdout[Symbol.asyncIterator]();
+    await reader.next();
+    let before = -1;
+    await eventually('the writer waits', async () => {
+      const still = written() > 0 && written() === before;
+      before = written();
+      await elapsed(200);
+      return still;
+    });
+    expect(written()).toBeLessThan(4 * 2 ** 20);
+    // And it goes on when it is read again.
+    for (let read = 0; read < 8 * 2 ** 20;) read += (await reader.next()).value?.length ?? 0;
+    expect(written()).toBeGreaterThan(4 * 2 ** 20);
     process.cancel();
     await process.closed;
-    expect(most).toBeLessThan(96 * 2 ** 20);
   });
 });
