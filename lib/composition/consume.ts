@@ -1,6 +1,6 @@
 import { from, Observable, type ObservableInput, type Subscriber } from 'rxjs';
-import { checkInteger, checkRecord, refuse, requireFunction } from '../process/validate.js';
-import { pullerOf } from '../process/puller.js';
+import { checkInteger, checkRecord, requireFunction } from '../process/validate.js';
+import { requirePuller } from '../process/puller.js';
 import { inletOf, type Inlet, type Taker } from './inlet.js';
 
 /** Options for {@link consume}. */
@@ -42,7 +42,7 @@ export function consume<In, Out>(
   project: (value: In, index: number) => ObservableInput<Out>,
   options: ConsumeOptions = {},
 ): Observable<Out> {
-  if (!isPullable(source)) refuse('source', 'an iterable or a Web stream', source);
+  requirePuller(source);
   requireFunction('project', project);
   checkRecord('options', options);
   const { concurrency = 1 } = options;
@@ -50,14 +50,6 @@ export function consume<In, Out>(
   return new Observable((subscriber) => {
     new Consumption(source, subscriber, { project, concurrency }).start();
   });
-}
-
-function isPullable(source: unknown): boolean {
-  return (
-    typeof source === 'object' &&
-    source !== null &&
-    pullerOf<unknown>(source as Iterable<unknown>) !== undefined
-  );
 }
 
 interface Work<In, Out> {

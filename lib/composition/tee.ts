@@ -1,6 +1,6 @@
-import { checkInteger, checkRecord, refuse } from '../process/validate.js';
-import { pullerOf, type Puller } from '../process/puller.js';
+import { requirePuller, type Puller } from '../process/puller.js';
 import { Queue } from '../process/queue.js';
+import { checkInteger, checkRecord } from '../process/validate.js';
 import type { Pullable } from './consume.js';
 
 /** Options for {@link tee}. */
@@ -55,9 +55,7 @@ export function tee<T>(
   const { readers = 2, maxAhead = 16 } = options;
   checkInteger('readers', readers, { min: 1 });
   checkInteger('maxAhead', maxAhead, { min: 1 });
-  const open = typeof source === 'object' ? pullerOf<T>(source) : undefined;
-  if (open === undefined) refuse('source', 'an iterable or a Web stream', source);
-  const shared = new Shared(open, maxAhead);
+  const shared = new Shared(requirePuller(source), maxAhead);
   return Array.from({ length: readers }, () => shared.reader());
 }
 

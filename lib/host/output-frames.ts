@@ -50,7 +50,7 @@ export class OutputFrames {
     for (let at = 0; at < data.length; at += maxFrameBytes) {
       const piece = data.length <= maxFrameBytes ? data : data.subarray(at, at + maxFrameBytes);
       this.#gather(type, piece);
-      if (this.#waitingBytes >= maxFrameBytes) this.#resume();
+      if (this.#waitingBytes >= maxFrameBytes) this.#drain();
     }
     if (this.#waiting.length > 0) this.#sendSoon();
     this.#setPaused();
@@ -85,7 +85,6 @@ export class OutputFrames {
     queueMicrotask(() => {
       this.#isDue = false;
       this.#resume();
-      this.#setPaused();
     });
   }
 
@@ -102,11 +101,16 @@ export class OutputFrames {
     this.#stream.whenDrained(() => {
       this.#isBehind = false;
       this.#resume();
-      this.#setPaused();
     });
   }
 
   #resume(): void {
+    this.#drain();
+    this.#setPaused();
+  }
+
+  /** Sends what waits as far as the caller keeps up. */
+  #drain(): void {
     while (!this.#isBehind) {
       const frame = this.#next();
       if (frame === undefined) return;

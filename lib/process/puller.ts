@@ -1,3 +1,5 @@
+import { interop } from './interop.js';
+import { refuse } from './validate.js';
 import { isObservable, type ObservableInput, type ReadableStreamLike } from 'rxjs';
 
 /** A source that gives one piece each time it is asked. */
@@ -7,6 +9,29 @@ export interface Puller<T> {
     | { readonly done: true; readonly value?: unknown }
   >;
   stop(): void;
+}
+
+/** Whether it gives values, by whatever protocol. Text is one value. */
+export function isInput(
+  source: unknown,
+): source is ObservableInput<unknown> | ReadableStream<unknown> {
+  if (isObservable(source)) return true;
+  if (typeof source !== 'object' || source === null) return false;
+  return (
+    'getReader' in source ||
+    'then' in source ||
+    Symbol.iterator in source ||
+    Symbol.asyncIterator in source ||
+    interop in source
+  );
+}
+
+/** How to pull from what has to be something that waits. @throws SandboxValidationError where it is not */
+export function requirePuller<T>(
+  source: Iterable<T> | AsyncIterable<T> | ReadableStream<T>,
+): () => Puller<T> {
+  const open = isInput(source) ? pullerOf<T>(source) : undefined;
+  return open ?? refuse('source', 'an iterable or a Web stream', source);
 }
 
 /** How to pull from an iterable or a Web stream; `undefined` for what pushes: an Observable or a Promise. */

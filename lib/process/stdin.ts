@@ -1,8 +1,7 @@
-import { from, isObservable, map, Observable, type ObservableInput, type Subscriber } from 'rxjs';
+import { from, map, Observable, type ObservableInput, type Subscriber } from 'rxjs';
 import { Breather } from './breather.js';
 import { SandboxValidationError } from './errors/errors.js';
-import { interop } from './interop.js';
-import { pullerOf, type Puller } from './puller.js';
+import { isInput, pullerOf, type Puller } from './puller.js';
 
 /** A piece of standard input on its way to a process. */
 export interface StdinWrite {
@@ -31,16 +30,7 @@ export function encodeStdin(data: unknown): Uint8Array {
 
 /** Whether this can be given as `stdin`. */
 export function isStdinSource(source: unknown): source is StdinSource {
-  if (typeof source === 'string' || source instanceof Uint8Array || isObservable(source))
-    return true;
-  if (typeof source !== 'object' || source === null) return false;
-  return (
-    'getReader' in source ||
-    'then' in source ||
-    Symbol.iterator in source ||
-    Symbol.asyncIterator in source ||
-    interop in source
-  );
+  return typeof source === 'string' || isInput(source);
 }
 
 /** Standard input as a backend takes it: complete is EOF. */

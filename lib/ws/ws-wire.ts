@@ -14,7 +14,8 @@ const closeMs = 2000;
 export class WsWire implements Wire {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
-  readonly #isServer: boolean;
+  /** A server's frames that are not compressed are the bytes as they are: `ws`, which takes one buffer, would cost a copy. */
+  readonly #takesParts: boolean;
   #connection: TunnelConnection | undefined;
   #unsentBytes = 0;
   #isCorked = false;
@@ -23,7 +24,7 @@ export class WsWire implements Wire {
   constructor(webSocket: WebSocket, socket: Duplex, end: 'client' | 'server') {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#isServer = end === 'server';
+    this.#takesParts = end === 'server' && webSocket.extensions === '';
   }
 
   /** The client is behind. */
@@ -57,7 +58,8 @@ export class WsWire implements Wire {
     const length = lengthOf(packet);
     const taken = this.#taken(length);
     this.#cork();
-    if (this.#takesParts) this.#write([frameHead(length), ...packet], taken);
+    const { readyState, OPEN } = this.#webSocket;
+    if (this.#takesParts && readyState === OPEN) this.#write([frameHead(length), ...packet], taken);
     else this.#webSocket.send(Buffer.concat(packet), taken);
     if (this.isFull) this.#uncork();
     return !this.isFull;
@@ -66,12 +68,6 @@ export class WsWire implements Wire {
   close(code: number, reason: string): void {
     this.#end(code, reason);
     this.#uncork();
-  }
-
-  /** A server's frames that are not compressed are the bytes as they are: `ws`, which takes one buffer, would cost a copy. */
-  get #takesParts(): boolean {
-    const { readyState, extensions, OPEN } = this.#webSocket;
-    return this.#isServer && readyState === OPEN && extensions === '';
   }
 
   #write(parts: PacketBytes, taken: () => void): void {

@@ -100,6 +100,7 @@ describe('tee', () => {
   it('refuses what cannot wait, and bad options', () => {
     expect(() => tee('text' as unknown as string[])).toThrow(SandboxValidationError);
     expect(() => tee(Promise.resolve([1]) as unknown as number[])).toThrow(SandboxValidationError);
+    expect(() => tee(null as unknown as string[])).toThrow(SandboxValidationError);
     expect(() => tee([1], { readers: 0 })).toThrow(SandboxValidationError);
     expect(() => tee([1], { maxAhead: 0 })).toThrow(SandboxValidationError);
   });

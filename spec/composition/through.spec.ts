@@ -235,6 +235,13 @@ describe('through', () => {
       seen.unsubscribe();
     });
 
+    it('refuses what gives no values', () => {
+      for (const source of [null, 'text', 7])
+        expect(() => through(sandbox, ['cat'])(source as unknown as string[])).toThrow(
+          SandboxValidationError,
+        );
+    });
+
     it('refuses an Observable with backpressure, and takes what can wait', () => {
       const operator = through(sandbox, ['upper'], { overflow: 'backpressure' });
       expect(() => operator(of('a'))).toThrow(SandboxValidationError);

@@ -1,5 +1,5 @@
 import { Observable, type ObservableInput } from 'rxjs';
-import { isStdinSource } from '../../process/stdin.js';
+import { isInput } from '../../process/puller.js';
 import { refuse } from '../../process/validate.js';
 import { Fleet } from './fleet.js';
 import type { RunAllEvent } from './run-all-event.js';
@@ -51,7 +51,7 @@ export function runAll(
   options: RunAllOptions,
 ): Observable<RunAllEvent> {
   const plan = planOf(options);
-  if (typeof commands$ === 'string' || !isStdinSource(commands$))
+  if (!isInput(commands$))
     refuse(
       'commands$',
       'an array, an iterable, an Observable, a Promise or a Web stream',

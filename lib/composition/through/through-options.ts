@@ -1,7 +1,7 @@
 import type { Observable, ObservableInput } from 'rxjs';
 import { OutputLimitError } from '../../process/errors/errors.js';
 import type { OverflowStrategy } from '../../process/flow-control.js';
-import { pullerOf } from '../../process/puller.js';
+import { isInput, pullerOf } from '../../process/puller.js';
 import {
   checkCommand,
   checkFunction,
@@ -63,6 +63,8 @@ export function isPushed<T>(
   source: ObservableInput<T> | ReadableStream<T>,
   { overflow }: WaitLimits,
 ): boolean {
+  if (!isInput(source))
+    refuse('the source', 'an Observable, an iterable, a Promise or a Web stream', source);
   if (pullerOf(source) !== undefined) return false;
   if (overflow === 'backpressure')
     refuse(

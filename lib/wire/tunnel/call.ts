@@ -4,7 +4,7 @@ import { GrpcCode } from '../grpc-code.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
 import { Incoming, type Receiving } from './incoming.js';
 import { metadataOf, type TunnelMetadata } from './metadata.js';
-import { Outgoing } from './outgoing.js';
+import { Outgoing, type Item } from './outgoing.js';
 import type { FrameKind, PacketWriter } from './packet-writer.js';
 import type { Sender } from './rotation.js';
 
@@ -61,12 +61,13 @@ export abstract class Call implements Sender {
    */
   send(parts: readonly Uint8Array[], accepted?: () => void): void {
     if (this.isClosing) return;
-    this.#largest = Math.max(this.#largest, lengthOf(parts));
+    const length = lengthOf(parts);
+    this.#largest = Math.max(this.#largest, length);
     if (this.#host !== undefined && this.tooLarge(this.#host.peer)) {
       this.failed('a message is larger than the other end takes');
       return;
     }
-    this.queue('message', parts, accepted);
+    this.queue({ kind: 'message', parts, length, taken: accepted });
   }
 
   /** Stops being told messages, or goes on: the other end is stopped by its credit. */
@@ -143,8 +144,8 @@ export abstract class Call implements Sender {
     return this.#largest > maxMessageBytes;
   }
 
-  protected queue(kind: FrameKind, parts: readonly Uint8Array[], taken?: () => void): void {
-    this.#outgoing.push(kind, parts, taken);
+  protected queue(item: Item): void {
+    this.#outgoing.push(item);
     this.#host?.wake(this);
   }
 
@@ -156,9 +157,10 @@ export abstract class Call implements Sender {
   protected close(kind: FrameKind, body: Uint8Array, messagesFirst: boolean): void {
     this.#isClosing = true;
     if (!messagesFirst) this.#outgoing.clear();
-    this.queue(kind, [body], () => {
+    const taken = (): void => {
       this.closed();
-    });
+    };
+    this.queue({ kind, parts: [body], length: body.length, taken });
   }
 
   /** The last frame of this end is in a packet. */

@@ -1,15 +1,15 @@
-import { lengthOf } from '../../process/bytes.js';
 import type { FrameKind, PacketWriter } from './packet-writer.js';
 import { Queue } from '../../process/queue.js';
 import { frameCost } from './limits.js';
 
 /** One thing to send on a stream. */
-interface Item {
+export interface Item {
   readonly kind: FrameKind;
   readonly parts: readonly Uint8Array[];
+  /** Of all parts. */
   readonly length: number;
   /** All of it is in packets. */
-  readonly taken: (() => void) | undefined;
+  readonly taken?: (() => void) | undefined;
 }
 
 /** What a stream has to send, in order: messages as credit allows, the rest when its turn comes. */
@@ -29,8 +29,8 @@ export class Outgoing {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  push(kind: FrameKind, parts: readonly Uint8Array[], taken?: () => void): void {
-    this.#items.push({ kind, parts, length: lengthOf(parts), taken });
+  push(item: Item): void {
+    this.#items.push(item);
   }
 
   /** More credit; an offset that came late grants nothing. */

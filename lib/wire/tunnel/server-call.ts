@@ -56,7 +56,8 @@ export class ServerCall extends Call implements ServedCall {
   headers(metadata: TunnelMetadata): void {
     if (this.isClosing) return;
     const body = Headers.encode({ metadata: metadataEntries(metadata) }).finish();
-    if (this.takesMetadata(body)) this.queue('headers', [body]);
+    if (this.takesMetadata(body))
+      this.queue({ kind: 'headers', parts: [body], length: body.length });
     else this.failed('the metadata is larger than the client takes');
   }
 
