@@ -82,7 +82,7 @@ export class OutputFrames {
   #sendSoon(): void {
     if (this.#isDue || this.#isBehind) return;
     this.#isDue = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#isDue = false;
       this.#resume();
     });
