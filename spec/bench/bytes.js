@@ -2,7 +2,15 @@
 // 1 GiB of zeros as bytes.
 import { spawn } from 'node:child_process';
 import { alternate, inChildren, ours, quick } from './harness.js';
-import { inSandbox, lateness, mebibyte, pipes, streamedBytes, timed } from './streams.js';
+import {
+  inSandbox,
+  lateness,
+  mebibyte,
+  pipes,
+  streamedBytes,
+  timed,
+  timedAlone,
+} from './streams.js';
 
 /** @param {string[]} command */
 const split = ([file = '', ...args]) => /** @type {const} */ ([file, args]);
@@ -101,6 +109,7 @@ const timers = {
 
 const throughput = {
   node: timed(raw),
+  'node, nothing else loaded': timedAlone(raw),
   [`${ours} exec$`]: inSandbox(timed, coldEvents),
   [`${ours} events$`]: inSandbox(timed, events),
   [`${ours} stdout`]: inSandbox(timed, read),
