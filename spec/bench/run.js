@@ -16,6 +16,7 @@ const benchmarks = [
   'grpc',
   'tunnel',
   'compose',
+  'endless',
   'viewers',
   'browser',
 ];
