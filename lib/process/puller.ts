@@ -1,6 +1,6 @@
+import { isObservable, type ObservableInput, type ReadableStreamLike } from 'rxjs';
 import { interop } from './interop.js';
 import { refuse } from './validate.js';
-import { isObservable, type ObservableInput, type ReadableStreamLike } from 'rxjs';
 
 /** A source that gives one piece each time it is asked. */
 export interface Puller<T> {

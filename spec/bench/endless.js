@@ -3,7 +3,9 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Observable } from 'rxjs';
 import { alternate, inChildren, ours, quick } from './harness.js';
+import { plainSandbox, through } from './library.js';
 import { memory } from './servers.js';
 
 /** @typedef {{ readonly seconds: number }} Time */
@@ -40,13 +42,11 @@ async function byNode(time) {
   return grown;
 }
 
-/** @param {(operator: (source: any) => import('rxjs').Observable<unknown>) => import('rxjs').Observable<unknown>} read */
-function through(read) {
+/** @param {Iterable<string> | Observable<string>} source */
+function into(source) {
   return async (/** @type {Time} */ time) => {
-    const { plainSandbox } = await import('./library.js');
-    const { through } = await import('sandbox-rx');
     const sandbox = await plainSandbox();
-    const output$ = read(through(sandbox, slow, { overflow: 'dropOldest' }));
+    const output$ = through(sandbox, slow, { overflow: 'dropOldest' })(source);
     const reading = output$.subscribe();
     const grown = await growth(time);
     reading.unsubscribe();
@@ -56,24 +56,18 @@ function through(read) {
 }
 
 /** It cannot be made to wait: a thousand lines in each turn. */
-async function pushed() {
-  const { Observable } = await import('rxjs');
-  return new Observable((subscriber) => {
-    let timer = setImmediate(function push() {
-      for (let n = 0; n < 1000; n++) subscriber.next(line);
-      timer = setImmediate(push);
-    });
-    return () => clearImmediate(timer);
+const pushed$ = new Observable((/** @type {import('rxjs').Subscriber<string>} */ subscriber) => {
+  let timer = setImmediate(function push() {
+    for (let n = 0; n < 1000; n++) subscriber.next(line);
+    timer = setImmediate(push);
   });
-}
+  return () => clearImmediate(timer);
+});
 
 export const variants = {
   'node: pipe()': byNode,
-  [`${ours} through, pulled`]: through((operator) => operator(endless())),
-  [`${ours} through, pushed and dropped`]: async (/** @type {Time} */ time) => {
-    const source$ = await pushed();
-    return through((operator) => operator(source$))(time);
-  },
+  [`${ours} through, pulled`]: into(endless()),
+  [`${ours} through, pushed and dropped`]: into(pushed$),
 };
 
 export async function run() {

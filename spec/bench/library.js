@@ -11,8 +11,17 @@ const { SANDBOX_RX_DIST: other } = process.env;
  */
 const otherBuild = (file) => import(pathToFileURL(resolve(String(other), file)).href);
 
-export const { lines, Process, runAll, Sandbox, SandboxClient, SandboxPool, stdout, toSummary } =
-  await (other ? otherBuild('index.js') : import('sandbox-rx'));
+export const {
+  lines,
+  Process,
+  runAll,
+  Sandbox,
+  SandboxClient,
+  SandboxPool,
+  stdout,
+  through,
+  toSummary,
+} = await (other ? otherBuild('index.js') : import('sandbox-rx'));
 export const { grpcBackend, localBackend, websocketBackend } = await (other
   ? otherBuild('node.js')
   : import('sandbox-rx/node'));
