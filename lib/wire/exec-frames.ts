@@ -6,9 +6,11 @@ import {
   ExecStreamOutput_Stream,
   type ExecStreamError,
   type ExecStreamInit,
+  type ExecStreamOutput,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { RunOptions } from './generated/sandboxrx/v1/sandboxrx.js';
 import { errorToStatus } from './error-to-status.js';
+import { FieldReader } from './field-reader.js';
 import { readStatus } from './status-details.js';
 import { statusToError, type CallSubject } from './status-to-error.js';
 
@@ -90,6 +92,27 @@ export function encodedOutput({ type, pieces, bytes }: FrameOutput): readonly Ui
   head[at++] = dataTag;
   putVarint(head, { at, value: bytes });
   return [head, ...pieces];
+}
+
+/**
+ * The output of an encoded `ExecStreamResponse`, or of an `AttachProcessResponse`, as hosts write it: the bytes are a view.
+ * `undefined` where it is something else, which is for the generated code to read.
+ */
+export function decodedOutput(message: Uint8Array): ExecStreamOutput | undefined {
+  const outer = new FieldReader(message);
+  const output = outer.varint() === outputTag ? outer.bytes() : undefined;
+  if (output === undefined || !outer.isAtEnd) return undefined;
+  const inner = new FieldReader(output);
+  const stream = inner.varint() === streamTag ? outputStream(inner.varint()) : undefined;
+  const data = inner.varint() === dataTag ? inner.bytes() : undefined;
+  if (stream === undefined || data === undefined || !inner.isAtEnd) return undefined;
+  return { stream, data };
+}
+
+function outputStream(value: number): ExecStreamOutput_Stream | undefined {
+  const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
+  if (value === STREAM_STDOUT) return STREAM_STDOUT;
+  return value === STREAM_STDERR ? STREAM_STDERR : undefined;
 }
 
 /** Field numbers, each with its wire type: two have a length, one is a number. */

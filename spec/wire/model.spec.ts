@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { EMPTY, NEVER } from 'rxjs';
 import { execFileSync } from 'node:child_process';
 import type { ExecRequest, SandboxSpec } from 'sandbox-rx';
-import { encodedOutput, execOpeningOf, execRequestOf } from '../../lib/wire/exec-frames.js';
+import {
+  decodedOutput,
+  encodedOutput,
+  execOpeningOf,
+  execRequestOf,
+} from '../../lib/wire/exec-frames.js';
 import {
   CreateSandboxRequest,
   ExecStreamInit,
@@ -195,8 +200,37 @@ describe('output in a frame', () => {
           if (message?.$case !== 'output') throw new Error('it is output');
           expect(message.value.stream).toBe(stream);
           expect(Buffer.compare(message.value.data, data)).toBe(0);
+          const read = decodedOutput(frame);
+          expect(read?.stream).toBe(stream);
+          expect(Buffer.compare(read?.data ?? Buffer.alloc(1), data)).toBe(0);
         },
       ),
+    );
+  });
+
+  it('is not read from anything else', () => {
+    const { STREAM_STDOUT: stream } = ExecStreamOutput_Stream;
+    const messages: ExecStreamResponse['message'][] = [
+      { $case: 'ready', value: { readyTime: undefined } },
+      { $case: 'output', value: { stream: 0, data: Buffer.from('x') } },
+      { $case: 'output', value: { stream, data: new Uint8Array() } },
+      { $case: 'exit', value: { exitCode: 3, completedTime: undefined } },
+      { $case: 'error', value: { code: 'A', message: 'b' } },
+      undefined,
+    ];
+    for (const message of messages)
+      expect(decodedOutput(ExecStreamResponse.encode({ message }).finish())).toBeUndefined();
+    const whole = concat(encodedOutput({ type: 'stdout', pieces: [Buffer.from('abc')], bytes: 3 }));
+    const damaged = fc.tuple(fc.nat(whole.length), fc.nat(255), fc.nat(255));
+    fc.assert(
+      fc.property(damaged, ([at, byte, next]) => {
+        const bytes = Uint8Array.from([...whole, next].slice(0, whole.length + (next % 2)));
+        bytes[at % bytes.length] = byte;
+        const read = decodedOutput(bytes);
+        if (read === undefined) return;
+        const { message } = ExecStreamResponse.decode(bytes);
+        expect(message).toEqual({ $case: 'output', value: read });
+      }),
     );
   });
 });

@@ -76,7 +76,7 @@ import {
   type WatchSandboxesRequest,
   type WatchSandboxesResponse,
 } from '../../wire/generated/sandboxrx/v1/watches.js';
-import { rpcMethod, type RpcMethod } from './rpc-method.js';
+import { mostlyOutput, rpcMethod, type RpcMethod } from './rpc-method.js';
 
 const { methods: sandbox } = SandboxServiceDefinition;
 const { methods: process } = ProcessServiceDefinition;
@@ -114,9 +114,8 @@ export const listSnapshots: RpcMethod<
 > = rpcMethod(SandboxServiceDefinition, sandbox.listFileSystemSnapshots);
 export const deleteSnapshot: RpcMethod<DeleteFileSystemSnapshotRequest, FileSystemSnapshot> =
   rpcMethod(SandboxServiceDefinition, sandbox.deleteFileSystemSnapshot);
-export const streamExec: RpcMethod<ExecStreamRequest, ExecStreamResponse> = rpcMethod(
-  SandboxServiceDefinition,
-  sandbox.streamExec,
+export const streamExec: RpcMethod<ExecStreamRequest, ExecStreamResponse> = mostlyOutput(
+  rpcMethod(SandboxServiceDefinition, sandbox.streamExec),
 );
 export const streamLogs: RpcMethod<StreamLogsRequest, LogEntry> = rpcMethod(
   SandboxServiceDefinition,
@@ -138,9 +137,8 @@ export const startProcess: RpcMethod<StartProcessRequest, StartProcessResponse> 
   RunServiceDefinition,
   run.startProcess,
 );
-export const attachProcess: RpcMethod<AttachProcessRequest, AttachProcessResponse> = rpcMethod(
-  RunServiceDefinition,
-  run.attachProcess,
+export const attachProcess: RpcMethod<AttachProcessRequest, AttachProcessResponse> = mostlyOutput(
+  rpcMethod(RunServiceDefinition, run.attachProcess),
 );
 export const writeStdin: RpcMethod<WriteStdinRequest, WriteStdinResponse> = rpcMethod(
   RunServiceDefinition,

@@ -1,5 +1,6 @@
-import { Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { Frame, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { messageOf } from '../../process/errors/message-of.js';
+import { FieldReader } from '../field-reader.js';
 import { TunnelViolation } from './end-reason.js';
 
 /** A packet in parts, one after another, so that large ones need no copy. They are not changed any more. */
@@ -13,11 +14,52 @@ export function controlPacket(content: Partial<Packet>): PacketBytes {
 /** What came, as it is: the bytes of messages are views of it. */
 export function readPacket(bytes: Uint8Array): Packet {
   try {
-    return Packet.decode(bytes);
+    return framesOnly(bytes) ?? Packet.decode(bytes);
   } catch (cause) {
     throw new TunnelViolation('malformed', `this is no packet: ${messageOf(cause)}`);
   }
 }
+
+/** Fields of a packet and of a frame, each with its wire type. */
+const tags = { seq: 1 << 3, ack: 2 << 3, frames: (3 << 3) | 2 } as const;
+const frameTags = { stream: 1 << 3, chunk: (4 << 3) | 2, message: (5 << 3) | 2 } as const;
+
+/** A packet that has nothing but frames, as most do; `undefined` for another one. */
+function framesOnly(bytes: Uint8Array): Packet | undefined {
+  const reader = new FieldReader(bytes);
+  const numbers = { seq: 0, ack: 0 };
+  const frames: Frame[] = [];
+  while (!reader.isAtEnd) {
+    const tag = reader.varint();
+    if (tag === tags.seq) numbers.seq = reader.varint();
+    else if (tag === tags.ack) numbers.ack = reader.varint();
+    else {
+      const frame = tag === tags.frames ? reader.bytes() : undefined;
+      if (frame === undefined) return undefined;
+      frames.push(messageFrame(frame) ?? Frame.decode(frame));
+    }
+  }
+  const { seq, ack } = numbers;
+  if (Number.isNaN(seq + ack)) return undefined;
+  return { ...nothing, seq: BigInt(seq), ack: BigInt(ack), frames };
+}
+
+const nothing: Packet = Packet.create();
+
+/** A frame that is a message or a part of one; `undefined` for another one. */
+function messageFrame(bytes: Uint8Array): Frame | undefined {
+  const reader = new FieldReader(bytes);
+  if (reader.varint() !== frameTags.stream) return undefined;
+  const stream = reader.varint();
+  const tag = reader.varint();
+  if (tag !== frameTags.chunk && tag !== frameTags.message) return undefined;
+  const value = reader.bytes();
+  if (value === undefined || !reader.isAtEnd || stream > maxStream) return undefined;
+  return { stream, body: { $case: tag === frameTags.chunk ? 'chunk' : 'message', value } };
+}
+
+/** A number of 32 bits. */
+const maxStream = 0xffff_ffff;
 
 /** A number of 64 bits of which JavaScript can say every value. */
 export function exact(value: bigint): number {

@@ -44,8 +44,8 @@ export interface SessionOptions {
 
 /** Credits in one packet: as many fit into the smallest that every end takes. */
 const creditsInPacket = 1000;
-/** An acknowledgement goes out at once when as much has come. */
-const acknowledgedBytes = 1_048_576;
+/** An acknowledgement goes out at once when as much has come of what the other end keeps. */
+const acknowledgedShare = 1 / 4;
 
 /** The calls of two ends, and what has to be sent for them, over one connection after another. */
 export class Session implements CallHost {
@@ -84,7 +84,7 @@ export class Session implements CallHost {
     this.#acknowledging = new Acknowledging({
       clock,
       delayMs: limits.ackDelayMs,
-      bytes: Math.min(acknowledgedBytes, peer.maxUnackedBytes / 4),
+      bytes: peer.maxUnackedBytes * acknowledgedShare,
       due: () => this.#link?.wake(),
     });
   }

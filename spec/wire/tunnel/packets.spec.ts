@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { joined } from '../../../lib/process/bytes.js';
 import { Packet } from '../../../lib/wire/generated/sandboxrx/tunnel/v1/tunnel.js';
 import { PacketWriter } from '../../../lib/wire/tunnel/packet-writer.js';
+import { readPacket } from '../../../lib/wire/tunnel/packets.js';
 
 const written = fc.record({
   seq: fc.maxSafeNat(),
@@ -45,6 +46,36 @@ describe('a packet', () => {
     );
   });
 
+  it('is read as by the generated code, or refused where its bytes are damaged', () => {
+    const damage = fc.record({ at: fc.nat(), byte: fc.nat(255), cut: fc.nat(20) });
+    const other = fc.constantFrom<Partial<Packet>>(
+      {},
+      { ping: 7 },
+      { credits: [{ stream: 3, offset: 1n << 60n }] },
+      { seq: (1n << 64n) - 1n },
+    );
+    const ended = fc.boolean();
+    fc.assert(
+      fc.property(written, other, ended, fc.option(damage), (packet, more, hasEnd, damaged) => {
+        const frames = packet.frames.map(({ stream, kind, payload }) => ({
+          stream,
+          body: { $case: kind, value: payload },
+        }));
+        const end = { stream: 1, body: { $case: 'halfClose' as const, value: {} } };
+        const { seq, ack } = packet;
+        const bytes = Packet.encode({
+          ...{ ...Packet.create(), seq: BigInt(seq), ack: BigInt(ack) },
+          ...{ frames: hasEnd ? [...frames, end] : frames, ...more },
+        }).finish();
+        const came = damaged === null ? bytes : bytes.slice(0, bytes.length - damaged.cut);
+        if (damaged !== null) came[damaged.at % came.length] = damaged.byte;
+        const [ours, generated] = [readPacket, Packet.decode].map((read) => encodedAs(read, came));
+        if (damaged === null) expect(ours).toBe(generated);
+        else expect([undefined, generated]).toContain(ours);
+      }),
+    );
+  });
+
   it('fits what it says, at the largest numbers, and is not changed by the next', () => {
     const writer = new PacketWriter(16_384);
     for (const length of [16_384, 8_000, 10]) {
@@ -80,3 +111,12 @@ describe('a packet', () => {
     }
   });
 });
+
+/** What a reader makes of bytes; `undefined` where it refuses them. */
+function encodedAs(read: (bytes: Uint8Array) => Packet, bytes: Uint8Array): string | undefined {
+  try {
+    return Buffer.from(Packet.encode(read(bytes)).finish()).toString('latin1');
+  } catch {
+    return undefined;
+  }
+}
