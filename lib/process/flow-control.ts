@@ -8,6 +8,8 @@ export type OverflowStrategy = 'dropOldest' | 'backpressure' | 'fail';
 /** The bounds of one run's memory. */
 export interface FlowLimits {
   readonly retainBytes: number;
+  /** As `retainBytes`, of a stream that has outgrown it. */
+  readonly retainLongBytes: number;
   /** As `retainBytes`, of a stream that is being read. */
   readonly retainReadBytes: number;
   readonly highWaterMark: number;
@@ -21,6 +23,8 @@ interface StreamFlow {
   read: number | undefined;
   /** The reader was closed: nobody waits for the stream's bytes any more. */
   abandoned: boolean;
+  /** It has outgrown `retainBytes`. */
+  isLong: boolean;
 }
 
 /**
@@ -36,8 +40,8 @@ export class FlowControl {
 
   constructor(log: OutputLog, limits: FlowLimits) {
     this.#limits = limits;
-    this.#stdout = { log: log.stdout, read: undefined, abandoned: false };
-    this.#stderr = { log: log.stderr, read: undefined, abandoned: false };
+    this.#stdout = { log: log.stdout, read: undefined, abandoned: false, isLong: false };
+    this.#stderr = { log: log.stderr, read: undefined, abandoned: false, isLong: false };
   }
 
   /** Applies the limits after `stream` grew. `false` when it outgrew them and they say to fail. */
@@ -75,9 +79,15 @@ export class FlowControl {
     return stream === 'stdout' ? this.#stdout : this.#stderr;
   }
 
-  #dropOldest({ log, read }: StreamFlow): void {
-    if (read === undefined) log.dropBefore(log.end - this.#limits.retainBytes);
-    else log.dropBefore(Math.min(read, log.end - this.#limits.retainReadBytes));
+  #dropOldest(flow: StreamFlow): void {
+    const { log, read } = flow;
+    const { retainBytes, retainLongBytes, retainReadBytes } = this.#limits;
+    if (read !== undefined) {
+      log.dropBefore(Math.min(read, log.end - retainReadBytes));
+      return;
+    }
+    flow.isLong ||= log.end - log.start > retainBytes;
+    log.dropBefore(log.end - (flow.isLong ? retainLongBytes : retainBytes));
   }
 
   #decide(): void {

@@ -37,16 +37,22 @@ describe("overflow: 'dropOldest'", () => {
     expect(pauses).toEqual([]);
   });
 
-  it('keeps 8 MiB when nothing else is said', async () => {
-    const run = new DrivenRun();
+  it.each([
+    [{}, 16, 16],
+    [{}, 17, 1],
+    [{}, 40, 1],
+    [{ highWaterMark: 1024 }, 17, 1],
+    [{ retainBytes: 3_145_728 }, 17, 3],
+  ])('keeps with %j of %d MiB the last %d', async (options, written, kept) => {
+    const run = new DrivenRun(options);
     const mebibyte = new Uint8Array(1_048_576);
-    for (let i = 0; i < 9; i++) run.out(mebibyte);
+    for (let i = 0; i < written; i++) run.out(mebibyte);
     run.exit();
     const { stdoutBytes, stdoutTotalBytes, stdoutTruncated } = await run.process;
     expect([stdoutBytes.length, stdoutTotalBytes, stdoutTruncated]).toEqual([
-      8_388_608,
-      9_437_184,
-      true,
+      kept * mebibyte.length,
+      written * mebibyte.length,
+      written > kept,
     ]);
   });
 
