@@ -1,6 +1,6 @@
-import type { Observable } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { CallSubject } from '../../wire/status-to-error.js';
-import type { SandboxError } from '../../process/errors/sandbox-error.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { RpcMethod } from './rpc-method.js';
 
 /** What goes beside a message: keys in lower case; those that end in `-bin` have bytes. */
@@ -50,21 +50,50 @@ export interface RpcStream<Request> {
 }
 
 /** What carries calls to a server. The adapter above is the same for all of them. */
-export interface RpcTransport {
+export abstract class RpcTransport {
   /** A word for messages, such as `grpc`. */
-  readonly name: string;
-  /** A cold call: unsubscribing cancels it. */
-  call<Request, Response>(
-    method: RpcMethod<Request, Response>,
-    request: Request,
-    options?: CallOptions,
-  ): Observable<Answer<Response>>;
+  abstract readonly name: string;
   /** Opens a stream now. A call that cannot even be made is told as any other that fails. */
-  open<Request, Response>(
+  abstract open<Request, Response>(
     method: RpcMethod<Request, Response>,
     observer: StreamObserver<Response>,
     options?: CallOptions,
   ): RpcStream<Request>;
   /** Ends all calls and lets go of the connection. */
-  close(): void;
+  abstract close(): void;
+
+  /** A cold call, made of a stream with one message each way: unsubscribing cancels it. */
+  call<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options: CallOptions = {},
+  ): Observable<Answer<Response>> {
+    return new Observable((subscriber) => {
+      let metadata: RpcMetadata = {};
+      let message: Response | undefined;
+      const observer: StreamObserver<Response> = {
+        opened: (opened) => (metadata = opened),
+        message: (received) => (message = received),
+        end: () => {
+          if (message === undefined) {
+            const text = 'the server answered nothing';
+            subscriber.error(new SandboxError('ERR_REMOTE', text, options.subject));
+            return;
+          }
+          subscriber.next({ message, metadata });
+          subscriber.complete();
+        },
+        error: (error, wasSent) => {
+          options.failed?.(wasSent);
+          subscriber.error(error);
+        },
+      };
+      const stream = this.open(method, observer, options);
+      stream.send(request);
+      stream.halfClose();
+      return () => {
+        stream.cancel();
+      };
+    });
+  }
 }

@@ -1,10 +1,12 @@
 import {
   Channel,
+  credentials,
   status as GrpcStatus,
   type ChannelCredentials,
   type ChannelOptions,
 } from '@grpc/grpc-js';
 import { maxMessageBytes } from '../../../wire/codec.js';
+import { pemsOf, type GrpcTls } from '../node/tls.js';
 
 /** A call as the channel makes it: messages are bytes, and each is asked for. */
 export type Call = ReturnType<Channel['createCall']>;
@@ -13,7 +15,8 @@ export type Call = ReturnType<Channel['createCall']>;
 export interface ConnectionTarget {
   /** As gRPC names it: `host:port`. */
   readonly address: string;
-  readonly credentials: ChannelCredentials;
+  /** Left out: without TLS. */
+  readonly tls?: GrpcTls;
   /** Bytes that a stream may be sent before they are read. */
   readonly windowBytes: number;
   /** How long a connection may take to come about. */
@@ -97,5 +100,11 @@ function channelTo(target: ConnectionTarget): Channel {
     'grpc.keepalive_time_ms': target.keepaliveMs,
     'grpc.keepalive_timeout_ms': target.keepaliveTimeoutMs,
   };
-  return new Channel(target.address, target.credentials, options);
+  return new Channel(target.address, credentialsOf(target.tls), options);
+}
+
+function credentialsOf(tls: GrpcTls | undefined): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const { ca, key, cert } = pemsOf(tls);
+  return credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
 }

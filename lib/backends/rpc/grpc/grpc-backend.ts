@@ -1,6 +1,3 @@
-import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
-import { messageOf } from '../../../process/errors/message-of.js';
-import { SandboxValidationError } from '../../../process/errors/errors.js';
 import { checkInteger, checkText, maxTimerMs, refuse } from '../../../process/validate.js';
 import {
   checkConnectOptions,
@@ -16,7 +13,7 @@ import { checkTls, type GrpcTls } from '../node/tls.js';
 import type { RpcMetadata } from '../rpc-transport.js';
 import { defaultBaseUrl, readBaseUrl } from './base-url.js';
 import type { ConnectionTarget } from './connection.js';
-import { GrpcTransport } from './grpc-transport.js';
+import { LazyTransport } from './lazy-transport.js';
 
 /** Options for {@link grpcBackend}. */
 export interface GrpcBackendOptions extends ConnectOptions {
@@ -65,42 +62,25 @@ export function grpcBackend(options: GrpcBackendOptions = {}): ConnectedBackend 
   checkOptions(options);
   const { url = variable('CWSANDBOX_BASE_URL') ?? defaultBaseUrl } = options;
   const { address, isSecure } = readBaseUrl(url);
-  const transport = new GrpcTransport({
+  if (options.tls !== undefined && !isSecure)
+    refuse('tls', 'left out where the url begins with http://', options.tls);
+  const target = {
     address,
-    credentials: credentialsOf(options, isSecure),
     metadata: metadataOf(options),
+    ...(isSecure && { tls: options.tls ?? {} }),
     ...channelOptions(options),
+  };
+  // A program that makes no call over gRPC does not pay for grpc-js, in memory and time.
+  const transport = new LazyTransport('grpc', async () => {
+    const { GrpcTransport } = await import('./grpc-transport.js');
+    return new GrpcTransport(target);
   });
   return connectedBackend(transport, options);
 }
 
-function channelOptions(
-  options: GrpcBackendOptions,
-): Omit<ConnectionTarget, 'address' | 'credentials'> {
+function channelOptions(options: GrpcBackendOptions): Omit<ConnectionTarget, 'address' | 'tls'> {
   const { keepaliveMs = 330_000, keepaliveTimeoutMs = 40_000 } = options;
   return { ...linkDefaults(options), keepaliveMs, keepaliveTimeoutMs };
-}
-
-function credentialsOf({ tls }: GrpcBackendOptions, isSecure: boolean): ChannelCredentials {
-  if (!isSecure) {
-    if (tls !== undefined) refuse('tls', 'left out where the url begins with http://', tls);
-    return credentials.createInsecure();
-  }
-  const { rootCertificates, clientKey, clientCertificate } = tls ?? {};
-  try {
-    return credentials.createSsl(
-      bufferOf(rootCertificates),
-      bufferOf(clientKey),
-      bufferOf(clientCertificate),
-    );
-  } catch (cause) {
-    const why = messageOf(cause);
-    throw new SandboxValidationError(`tls cannot be used: ${why}`, { cause });
-  }
-}
-
-function bufferOf(bytes: Uint8Array | undefined): Buffer | null {
-  return bytes === undefined ? null : Buffer.from(bytes);
 }
 
 function metadataOf({ token, metadata = {} }: GrpcBackendOptions): () => RpcMetadata {

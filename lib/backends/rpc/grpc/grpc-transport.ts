@@ -1,17 +1,14 @@
 import { Metadata, status as GrpcStatus, type StatusObject } from '@grpc/grpc-js';
-import type { Observable } from 'rxjs';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
 import { endedWith, neverOpened, notMade, readMessage } from '../call-failures.js';
 import type { RpcMethod } from '../rpc-method.js';
-import type {
-  Answer,
-  CallOptions,
-  RpcMetadata,
-  RpcStream,
+import {
+  type CallOptions,
+  type RpcMetadata,
+  type RpcStream,
   RpcTransport,
-  StreamObserver,
+  type StreamObserver,
 } from '../rpc-transport.js';
-import { unaryCall } from '../unary-call.js';
 import { Connection, type Call, type ConnectionTarget } from './connection.js';
 
 /** How a transport reaches its server. */
@@ -30,25 +27,18 @@ export interface GrpcTarget extends ConnectionTarget {
  * other than OK loses them on both levels, and all that is still in the connection's window, so a host of ours ends a
  * stream that has told output with OK and says in a frame what failed.
  */
-export class GrpcTransport implements RpcTransport {
-  readonly name: string = 'grpc';
+export class GrpcTransport extends RpcTransport {
+  override readonly name: string = 'grpc';
   readonly #connection: Connection;
   readonly #metadata: () => RpcMetadata;
 
   constructor({ metadata, ...target }: GrpcTarget) {
+    super();
     this.#connection = new Connection(target);
     this.#metadata = metadata;
   }
 
-  call<Request, Response>(
-    method: RpcMethod<Request, Response>,
-    request: Request,
-    options: CallOptions = {},
-  ): Observable<Answer<Response>> {
-    return unaryCall((observer) => this.open(method, observer, options), request, options);
-  }
-
-  open<Request, Response>(
+  override open<Request, Response>(
     method: RpcMethod<Request, Response>,
     observer: StreamObserver<Response>,
     { metadata = {}, timeoutMs, subject }: CallOptions = {},
@@ -81,7 +71,7 @@ export class GrpcTransport implements RpcTransport {
     return stream;
   }
 
-  close(): void {
+  override close(): void {
     this.#connection.close();
   }
 }

@@ -1,3 +1,6 @@
+import { createSecureContext } from 'node:tls';
+import { SandboxValidationError } from '../../../process/errors/errors.js';
+import { messageOf } from '../../../process/errors/message-of.js';
 import { checkRecord, refuse } from '../../../process/validate.js';
 
 /** Certificates for a connection, as PEM. */
@@ -19,4 +22,24 @@ export function checkTls(tls: GrpcTls): void {
   }
   if ((tls.clientKey === undefined) !== (tls.clientCertificate === undefined))
     refuse('tls.clientKey', 'given together with tls.clientCertificate', tls.clientKey);
+  try {
+    createSecureContext(pemsOf(tls));
+  } catch (cause) {
+    throw new SandboxValidationError(`tls cannot be used: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Certificates as `node:tls` names them. */
+export interface Pems {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+export function pemsOf({ rootCertificates, clientCertificate, clientKey }: GrpcTls): Pems {
+  return {
+    ...(rootCertificates !== undefined && { ca: Buffer.from(rootCertificates) }),
+    ...(clientCertificate !== undefined && { cert: Buffer.from(clientCertificate) }),
+    ...(clientKey !== undefined && { key: Buffer.from(clientKey) }),
+  };
 }

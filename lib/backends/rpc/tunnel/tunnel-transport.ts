@@ -1,4 +1,4 @@
-import type { Observable, SchedulerLike } from 'rxjs';
+import type { SchedulerLike } from 'rxjs';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
 import { maxTimerMs } from '../../../process/validate.js';
 import { GrpcCode, type CallStatus } from '../../../wire/grpc-code.js';
@@ -8,15 +8,13 @@ import type { OpenCall } from '../../../wire/tunnel/client-call.js';
 import { Timer } from '../../../wire/tunnel/clock.js';
 import { endedWith, neverOpened, notMade, readMessage } from '../call-failures.js';
 import type { RpcMethod } from '../rpc-method.js';
-import type {
-  Answer,
-  CallOptions,
-  RpcMetadata,
-  RpcStream,
+import {
+  type CallOptions,
+  type RpcMetadata,
+  type RpcStream,
   RpcTransport,
-  StreamObserver,
+  type StreamObserver,
 } from '../rpc-transport.js';
-import { unaryCall } from '../unary-call.js';
 import type { Connector } from './connector.js';
 import type { LineCallObserver } from './line-call.js';
 
@@ -30,23 +28,16 @@ export interface TunnelTransportOptions {
 }
 
 /** Calls over the tunnel: many at once over one WebSocket, which may break and come back. */
-export class TunnelTransport implements RpcTransport {
-  readonly name: string = 'websocket';
+export class TunnelTransport extends RpcTransport {
+  override readonly name: string = 'websocket';
   readonly #options: TunnelTransportOptions;
 
   constructor(options: TunnelTransportOptions) {
+    super();
     this.#options = options;
   }
 
-  call<Request, Response>(
-    method: RpcMethod<Request, Response>,
-    request: Request,
-    options: CallOptions = {},
-  ): Observable<Answer<Response>> {
-    return unaryCall((observer) => this.open(method, observer, options), request, options);
-  }
-
-  open<Request, Response>(
+  override open<Request, Response>(
     method: RpcMethod<Request, Response>,
     observer: StreamObserver<Response>,
     { metadata, timeoutMs, subject }: CallOptions = {},
@@ -64,7 +55,7 @@ export class TunnelTransport implements RpcTransport {
     return stream;
   }
 
-  close(): void {
+  override close(): void {
     this.#options.connector.close();
   }
 }

@@ -3,7 +3,7 @@ import { checkRecord, refuse } from '../../../process/validate.js';
 import { maxPacketBytes, limitsOf } from '../../../wire/tunnel/limits.js';
 import { isHeader, type TokenOption } from '../connect-options.js';
 import { tokenNow } from '../node/environment.js';
-import { checkTls, type GrpcTls } from '../node/tls.js';
+import { checkTls, pemsOf, type GrpcTls } from '../node/tls.js';
 import { tunnelBackend, tunnelLimits, type WebSocketBackend } from '../tunnel/tunnel-backend.js';
 import { readTunnelUrl, subprotocolsOf } from '../tunnel/tunnel-target.js';
 import {
@@ -11,7 +11,8 @@ import {
   type WebSocketBackendOptions,
 } from '../tunnel/websocket-backend.js';
 import { unheldScheduler } from './unheld-scheduler.js';
-import { wsDial } from './ws-dial.js';
+import type { WsTarget } from './ws-dial.js';
+import { lazyDial } from './lazy-dial.js';
 
 /** Options for {@link websocketBackend} in Node. */
 export interface WsBackendOptions extends WebSocketBackendOptions {
@@ -53,9 +54,10 @@ export function websocketBackend(options: WsBackendOptions): WebSocketBackend {
   checkWebSocketOptions(options);
   const url = readTunnelUrl(options.url);
   const wsOptions = wsOptionsOf(options, url.startsWith('wss:'));
-  const dial = wsDial(() => {
+  const target: WsTarget = () => {
     return { url, protocols: subprotocolsOf(tokenNow(options.token)), options: wsOptions };
-  });
+  };
+  const dial = lazyDial(async () => (await import('./ws-dial.js')).wsDial(target));
   return tunnelBackend(options, { dial, scheduler: unheldScheduler });
 }
 
@@ -67,15 +69,7 @@ function wsOptionsOf(options: WsBackendOptions, isSecure: boolean): ClientOption
     checkTls(tls);
   }
   const maxPayload = maxPacketBytes(limitsOf(tunnelLimits(options)));
-  return { maxPayload, ...(headers !== undefined && { headers }), ...pemsOf(tls) };
-}
-
-function pemsOf({ rootCertificates, clientCertificate, clientKey }: GrpcTls = {}): ClientOptions {
-  return {
-    ...(rootCertificates !== undefined && { ca: Buffer.from(rootCertificates) }),
-    ...(clientCertificate !== undefined && { cert: Buffer.from(clientCertificate) }),
-    ...(clientKey !== undefined && { key: Buffer.from(clientKey) }),
-  };
+  return { maxPayload, ...(headers !== undefined && { headers }), ...pemsOf(tls ?? {}) };
 }
 
 function checkHeaders(headers: Readonly<Record<string, string>>): void {
