@@ -5,7 +5,8 @@ import { TunnelViolation, type EndReason } from './end-reason.js';
 import { Incoming, type Receiving } from './incoming.js';
 import { metadataOf, type TunnelMetadata } from './metadata.js';
 import { Outgoing, type Item } from './outgoing.js';
-import type { FrameKind, PacketWriter } from './packet-writer.js';
+import type { FrameKind } from './packet-tags.js';
+import type { PacketWriter } from './packet-writer.js';
 import type { Sender } from './rotation.js';
 
 /** How a call ended: what the server said. */

@@ -1,4 +1,5 @@
-import type { FrameKind, PacketWriter } from './packet-writer.js';
+import type { FrameKind } from './packet-tags.js';
+import type { PacketWriter } from './packet-writer.js';
 import { Queue } from '../../process/queue.js';
 import { frameCost } from './limits.js';
 

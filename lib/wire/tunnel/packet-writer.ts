@@ -1,17 +1,6 @@
-import type { Frame } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { frameTag, packetTag, streamTag, type FrameKind } from './packet-tags.js';
 import type { PacketBytes } from './packets.js';
 
-/** What a frame can be. */
-export type FrameKind = NonNullable<Frame['body']>['$case'];
-
-/** The fields of a packet and of a frame, as in tunnel.proto; the generated encoder would copy a payload three times. */
-const packetField = { seq: 1, ack: 2, frames: 3 } as const;
-const streamField = 1;
-const frameField: Readonly<Record<FrameKind, number>> = {
-  ...{ open: 2, headers: 3, chunk: 4, message: 5, halfClose: 6, end: 7, cancel: 8 },
-};
-
-const bytesWireType = 2;
 /** Tag, length, stream, tag and length again, each as long as it can be. */
 const frameOverhead = 1 + 5 + 6 + 1 + 5;
 /** The same of seq and ack. */
@@ -57,18 +46,18 @@ export class PacketWriter {
     this.#parts = [];
     this.#sharedLength = 0;
     this.#frames = 0;
-    this.#number(packetField.seq, seq);
-    this.#number(packetField.ack, ack);
+    this.#number(packetTag.seq, seq);
+    this.#number(packetTag.ack, ack);
   }
 
   /** Begins a frame; its payload follows by {@link append}. */
   frame(stream: number, kind: FrameKind, length: number): void {
     this.#frames += 1;
     const inner = 2 + sizeOf(stream) + sizeOf(length) + length;
-    this.#varint((packetField.frames << 3) | bytesWireType);
+    this.#varint(packetTag.frames);
     this.#varint(inner);
-    this.#number(streamField, stream);
-    this.#varint((frameField[kind] << 3) | bytesWireType);
+    this.#number(streamTag, stream);
+    this.#varint(frameTag[kind]);
     this.#varint(length);
   }
 
@@ -99,8 +88,8 @@ export class PacketWriter {
     this.#cutAt = this.#at;
   }
 
-  #number(field: number, value: number): void {
-    this.#varint(field << 3);
+  #number(tag: number, value: number): void {
+    this.#varint(tag);
     this.#varint(value);
   }
 

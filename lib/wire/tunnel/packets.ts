@@ -2,6 +2,7 @@ import { Frame, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { FieldReader } from '../field-reader.js';
 import { TunnelViolation } from './end-reason.js';
+import { frameTag, packetTag, streamTag } from './packet-tags.js';
 
 /** A packet in parts, one after another, so that large ones need no copy. They are not changed any more. */
 export type PacketBytes = readonly Uint8Array[];
@@ -20,10 +21,6 @@ export function readPacket(bytes: Uint8Array): Packet {
   }
 }
 
-/** Fields of a packet and of a frame, each with its wire type. */
-const tags = { seq: 1 << 3, ack: 2 << 3, frames: (3 << 3) | 2 } as const;
-const frameTags = { stream: 1 << 3, chunk: (4 << 3) | 2, message: (5 << 3) | 2 } as const;
-
 /** A packet that has nothing but frames, as most do; `undefined` for another one. */
 function framesOnly(bytes: Uint8Array): Packet | undefined {
   const reader = new FieldReader(bytes);
@@ -31,10 +28,10 @@ function framesOnly(bytes: Uint8Array): Packet | undefined {
   const frames: Frame[] = [];
   while (!reader.isAtEnd) {
     const tag = reader.varint();
-    if (tag === tags.seq) numbers.seq = reader.varint();
-    else if (tag === tags.ack) numbers.ack = reader.varint();
+    if (tag === packetTag.seq) numbers.seq = reader.varint();
+    else if (tag === packetTag.ack) numbers.ack = reader.varint();
     else {
-      const frame = tag === tags.frames ? reader.bytes() : undefined;
+      const frame = tag === packetTag.frames ? reader.bytes() : undefined;
       if (frame === undefined) return undefined;
       frames.push(messageFrame(frame) ?? Frame.decode(frame));
     }
@@ -49,13 +46,13 @@ const nothing: Packet = Packet.create();
 /** A frame that is a message or a part of one; `undefined` for another one. */
 function messageFrame(bytes: Uint8Array): Frame | undefined {
   const reader = new FieldReader(bytes);
-  if (reader.varint() !== frameTags.stream) return undefined;
+  if (reader.varint() !== streamTag) return undefined;
   const stream = reader.varint();
   const tag = reader.varint();
-  if (tag !== frameTags.chunk && tag !== frameTags.message) return undefined;
+  if (tag !== frameTag.chunk && tag !== frameTag.message) return undefined;
   const value = reader.bytes();
   if (value === undefined || !reader.isAtEnd || stream > maxStream) return undefined;
-  return { stream, body: { $case: tag === frameTags.chunk ? 'chunk' : 'message', value } };
+  return { stream, body: { $case: tag === frameTag.chunk ? 'chunk' : 'message', value } };
 }
 
 /** A number of 32 bits. */
