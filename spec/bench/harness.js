@@ -38,8 +38,8 @@ const rounds = Number(process.argv.find((word) => word.startsWith('--rounds='))?
 export const ours = 'sandbox-rx';
 
 /**
- * Lets the variants take turns, so that what else the machine does meets all of them alike. Each round begins with another
- * one, so that none always follows the same.
+ * Lets the variants take turns, so that what else the machine does meets all of them alike. The order of each round is
+ * drawn, so that none always follows the same.
  *
  * @param {Omit<Measure, 'rounds' | 'rows'> & { rounds: number, warmUp?: boolean, variants: Record<string, Turn> }} options
  * @returns {Promise<Measure>}
@@ -50,8 +50,7 @@ export async function alternate({ variants, warmUp = true, ...about }) {
   /** @type {Map<string, Sample[]>} */
   const samples = new Map(names.map((name) => [name, []]));
   for (let round = warmUp ? -1 : 0; round < wanted; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + Math.max(round, 0)) % names.length] ?? '';
+    for (const name of shuffled(names)) {
       const sample = await variants[name]?.();
       if (sample !== undefined && round >= 0) samples.get(name)?.push(sample);
     }
@@ -61,6 +60,14 @@ export async function alternate({ variants, warmUp = true, ...about }) {
   const measure = { ...about, rounds: wanted, rows };
   show(measure);
   return measure;
+}
+
+/** @param {readonly string[]} names */
+function shuffled(names) {
+  return names
+    .map((name) => ({ name, rank: Math.random() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ name }) => name);
 }
 
 /**

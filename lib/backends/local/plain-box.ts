@@ -94,7 +94,9 @@ class PlainBox implements LocalBox {
   readonly runs: Set<LiveRun> = new Set();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
-  readonly #spec: SandboxSpec;
+  readonly #cwd: string;
+  readonly #limits: string;
+  #runCount = 0;
   /** Copied once: reading `process.env` asks the system for each variable. */
   readonly #env: Readonly<Record<string, string>>;
 
@@ -107,8 +109,9 @@ class PlainBox implements LocalBox {
     }: { readonly home: string; readonly mark: string; readonly keeper: Keeper },
   ) {
     this.mark = mark;
-    this.#spec = spec;
     this.home = home;
+    this.#cwd = resolve(home, spec.cwd ?? '.');
+    this.#limits = limitWords(spec.limits ?? {});
     this.#env = { ...hostEnv(), ...spec.env };
     this.died$ = keeper.died$;
     // The keeper finds processes by their marks; those below a run that goes on are found without.
@@ -119,11 +122,11 @@ class PlainBox implements LocalBox {
   }
 
   launch(request: ExecRequest): Launch {
-    const mark = `${this.mark}/${newId()}`;
+    const mark = `${this.mark}/${++this.#runCount}`;
     const env = { ...terminalEnv(request), ...this.#env, ...request.env, [runVariable]: mark };
-    const cwd = resolve(this.home, this.#spec.cwd ?? '.', request.cwd ?? '.');
+    const cwd = request.cwd === undefined ? this.#cwd : resolve(this.#cwd, request.cwd);
     const [file = '', ...args] = request.command;
-    const limits = limitWords(this.#spec.limits ?? {});
+    const limits = this.#limits;
     const join = request.stderr === 'stdout' && request.tty === undefined;
     if (request.tty === undefined && !join && limits === '') {
       return { file, args, cwd, env, mark, reports: false, isHelper: false };
