@@ -1,3 +1,4 @@
+import type { Parts } from '../process/bytes.js';
 import type { Scoped } from './auth/scope.js';
 import type { Caller } from './auth/tokens.js';
 
@@ -32,7 +33,7 @@ export interface HostStream<Request, Response> extends Scoped {
   /** Sends a message; `false` when the caller is behind, and {@link HostStream.whenDrained} tells when it is not. */
   send(message: Response): boolean;
   /** The same with a message that is encoded already, in parts: the bytes are not to be changed after that. */
-  sendEncoded(message: readonly Uint8Array[]): boolean;
+  sendEncoded(message: Parts): boolean;
   /** Larger messages travel in pieces, which costs whoever puts them together a copy. */
   readonly pieceBytes: number;
   /** Calls back, once, when there is room again. */

@@ -1,3 +1,4 @@
+import type { Parts } from '../process/bytes.js';
 import { SandboxExecutionError, type ExecutionFailure } from '../process/errors/errors.js';
 import { SandboxError, type SandboxErrorDetails } from '../process/errors/sandbox-error.js';
 import type { OutputStream } from '../process/process-event.js';
@@ -6,7 +7,6 @@ import {
   ExecStreamOutput_Stream,
   type ExecStreamError,
   type ExecStreamInit,
-  type ExecStreamOutput,
 } from './generated/coreweave/sandbox/v1/sandbox.js';
 import { RunOptions } from './generated/sandboxrx/v1/sandboxrx.js';
 import { errorToStatus } from './error-to-status.js';
@@ -71,16 +71,22 @@ export function execRequestOf(
 export interface FrameOutput {
   readonly type: OutputStream;
   /** One after another. */
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: Parts;
   /** Of all pieces. */
   readonly bytes: number;
+}
+
+/** Output that was read of one frame. */
+export interface ReadOutput {
+  readonly stream: ExecStreamOutput_Stream;
+  readonly data: Parts;
 }
 
 /**
  * Output as an encoded `ExecStreamResponse`: field 2, with the stream as field 1 and the bytes as field 2. By hand, since the
  * generated code copies the bytes twice, and needs them in one piece. Here they are the parts after the first.
  */
-export function encodedOutput({ type, pieces, bytes }: FrameOutput): readonly Uint8Array[] {
+export function encodedOutput({ type, pieces, bytes }: FrameOutput): Parts {
   const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
   const stream = type === 'stderr' ? STREAM_STDERR : STREAM_STDOUT;
   const inner = 3 + varintLength(bytes) + bytes;
@@ -95,10 +101,10 @@ export function encodedOutput({ type, pieces, bytes }: FrameOutput): readonly Ui
 }
 
 /**
- * The output of an encoded `ExecStreamResponse`, or of an `AttachProcessResponse`, as hosts write it: the bytes are a view.
+ * The output of an encoded `ExecStreamResponse`, or of an `AttachProcessResponse`, as hosts write it: the bytes are views.
  * `undefined` where it is something else, which is for the generated code to read.
  */
-export function decodedOutput(message: Uint8Array): ExecStreamOutput | undefined {
+export function decodedOutput(message: Parts): ReadOutput | undefined {
   const outer = new FieldReader(message);
   const output = outer.varint() === outputTag ? outer.bytes() : undefined;
   if (output === undefined || !outer.isAtEnd) return undefined;

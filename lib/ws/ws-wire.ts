@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { lengthOf } from '../process/bytes.js';
+import { lengthOf, type Parts } from '../process/bytes.js';
 import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
-import type { PacketBytes } from '../wire/tunnel/packets.js';
+import { BinaryFrames } from './binary-frames.js';
 import { frameHead } from './frame-head.js';
 
 /** As much may be under way; then what is sent waits where the turns are taken. */
@@ -10,21 +10,38 @@ const roomBytes = 65_536;
 /** So long a client may take to say that it has closed its end too: one that is not there never does. */
 const closeMs = 2000;
 
+/** What a wire is made of. */
+export interface WsWireParts {
+  readonly webSocket: WebSocket;
+  /** What it goes over. */
+  readonly socket: Duplex;
+  readonly end: 'client' | 'server';
+  /** The longest message that the other end may send. */
+  readonly maxBytes: number;
+}
+
 /** Sent messages of one turn of the event loop go out in one write, unless there are many bytes of them. */
 export class WsWire implements Wire {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
   /** A server's frames that are not compressed are the bytes as they are: `ws`, which takes one buffer, would cost a copy. */
   readonly #takesParts: boolean;
+  /** Frames are what they are: no extension changes them. */
+  readonly #isPlain: boolean;
+  readonly #from: 'client' | 'server';
+  readonly #maxBytes: number;
   #connection: TunnelConnection | undefined;
   #unsentBytes = 0;
   #isCorked = false;
   #isEnding = false;
 
-  constructor(webSocket: WebSocket, socket: Duplex, end: 'client' | 'server') {
+  constructor({ webSocket, socket, end, maxBytes }: WsWireParts) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#takesParts = end === 'server' && webSocket.extensions === '';
+    this.#isPlain = webSocket.extensions === '';
+    this.#takesParts = end === 'server' && this.#isPlain;
+    this.#from = end === 'server' ? 'client' : 'server';
+    this.#maxBytes = maxBytes;
   }
 
   /** The client is behind. */
@@ -38,9 +55,10 @@ export class WsWire implements Wire {
     const webSocket = this.#webSocket;
     webSocket.on('message', (data, isBinary) => {
       // What comes of one read are views of it, which nobody writes to any more.
-      if (isBinary && data instanceof Uint8Array) connection.received(data);
+      if (isBinary && data instanceof Uint8Array) connection.received([data]);
       else this.#end(1003, 'binary messages only');
     });
+    if (this.#isPlain) this.#readFrames(connection);
     webSocket.on('ping', (data) => {
       // One who asks and does not read would fill the memory with answers.
       if (!this.isFull) webSocket.pong(data, false, this.#taken(data.length));
@@ -54,7 +72,36 @@ export class WsWire implements Wire {
     });
   }
 
-  send(packet: PacketBytes): boolean {
+  /** Takes the messages itself, as far as they are of one frame, and leaves the rest to `ws`. */
+  #readFrames(connection: TunnelConnection): void {
+    const socket = this.#socket;
+    const [theirs, ...others] = socket.listeners('data');
+    // It reads in another way than the one that is known: then it has all of it.
+    if (theirs === undefined || others.length > 0) return;
+    const frames = new BinaryFrames(
+      { from: this.#from, maxBytes: this.#maxBytes },
+      {
+        message: (parts) => {
+          connection.received(parts);
+        },
+        other: (bytes) => {
+          Reflect.apply(theirs, socket, [
+            Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+          ]);
+        },
+      },
+    );
+    const read = (chunk: Buffer): void => {
+      frames.read(chunk);
+    };
+    const stop = (): void => {
+      frames.stop();
+    };
+    socket.off('data', theirs as typeof read).on('data', read);
+    this.#webSocket.once('error', stop).once('close', stop);
+  }
+
+  send(packet: Parts): boolean {
     const length = lengthOf(packet);
     const taken = this.#taken(length);
     this.#cork();
@@ -70,7 +117,7 @@ export class WsWire implements Wire {
     this.#uncork();
   }
 
-  #write(parts: PacketBytes, taken: () => void): void {
+  #write(parts: Parts, taken: () => void): void {
     const last = parts.length - 1;
     parts.forEach((part, at) => this.#socket.write(part, at === last ? taken : undefined));
   }

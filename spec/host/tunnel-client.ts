@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Subject, filter, firstValueFrom, startWith } from 'rxjs';
 import { WebSocket, type ClientOptions } from 'ws';
+import { joined } from '../../lib/process/bytes.js';
 import type { Codec } from '../../lib/wire/codec.js';
 import { statusDetailsKey } from '../../lib/wire/grpc-code.js';
 import {
@@ -70,7 +71,8 @@ export class WatchedCall {
   constructor(tunnel: ClientTunnel, opening: CallOpening) {
     this.call = tunnel.open(opening, {
       opened: () => undefined,
-      message: (message) => {
+      message: (parts) => {
+        const message = joined(parts);
         this.messages.push(message);
         this.bytes += message.length;
         this.#changed.next();
@@ -153,7 +155,7 @@ export class TunnelClient {
       },
     });
     webSocket.on('message', (data) => {
-      connection.received(data as Buffer);
+      connection.received([data as Buffer]);
     });
     webSocket.on('close', () => {
       connection.lost();

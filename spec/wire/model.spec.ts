@@ -190,7 +190,8 @@ describe('output in a frame', () => {
       fc.property(
         fc.constantFrom('stdout' as const, 'stderr' as const),
         fc.array(piece, { minLength: 1, maxLength: 4 }),
-        (type, pieces) => {
+        fc.nat(),
+        (type, pieces, byte) => {
           const data = concat(pieces);
           const output = { type, pieces, bytes: data.length };
           const frame = concat(encodedOutput(output));
@@ -200,9 +201,11 @@ describe('output in a frame', () => {
           if (message?.$case !== 'output') throw new Error('it is output');
           expect(message.value.stream).toBe(stream);
           expect(Buffer.compare(message.value.data, data)).toBe(0);
-          const read = decodedOutput(frame);
+          // Read in two parts, wherever they meet.
+          const at = byte % (frame.length + 1);
+          const read = decodedOutput([frame.subarray(0, at), frame.subarray(at)]);
           expect(read?.stream).toBe(stream);
-          expect(Buffer.compare(read?.data ?? Buffer.alloc(1), data)).toBe(0);
+          expect(Buffer.compare(concat(read?.data ?? [Buffer.alloc(1)]), data)).toBe(0);
         },
       ),
     );
@@ -219,17 +222,18 @@ describe('output in a frame', () => {
       undefined,
     ];
     for (const message of messages)
-      expect(decodedOutput(ExecStreamResponse.encode({ message }).finish())).toBeUndefined();
+      expect(decodedOutput([ExecStreamResponse.encode({ message }).finish()])).toBeUndefined();
     const whole = concat(encodedOutput({ type: 'stdout', pieces: [Buffer.from('abc')], bytes: 3 }));
     const damaged = fc.tuple(fc.nat(whole.length), fc.nat(255), fc.nat(255));
     fc.assert(
       fc.property(damaged, ([at, byte, next]) => {
         const bytes = Uint8Array.from([...whole, next].slice(0, whole.length + (next % 2)));
         bytes[at % bytes.length] = byte;
-        const read = decodedOutput(bytes);
+        const read = decodedOutput([bytes]);
         if (read === undefined) return;
         const { message } = ExecStreamResponse.decode(bytes);
-        expect(message).toEqual({ $case: 'output', value: read });
+        const value = { ...read, data: concat(read.data) };
+        expect(message).toEqual({ $case: 'output', value });
       }),
     );
   });

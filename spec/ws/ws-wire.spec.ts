@@ -5,16 +5,22 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WsWire } from '../../lib/ws/ws-wire.js';
+import { concat } from '../support/bytes.js';
 
 const server = createServer();
-const webSockets = new WebSocketServer({ noServer: true });
+const webSockets = new WebSocketServer({ noServer: true, maxPayload: 100_000, autoPong: false });
 afterEach(() => {
   for (const webSocket of webSockets.clients) webSocket.terminate();
   server.close();
 });
 
-/** A client, and the server's end of its WebSocket, which goes over a wire. */
-async function connected(): Promise<{ client: WebSocket; served: WebSocket }> {
+/** A client, and the server's end of its WebSocket, which goes over a wire; `packets`: what came. */
+async function connected(): Promise<{
+  client: WebSocket;
+  served: WebSocket;
+  wire: WsWire;
+  packets: Uint8Array[];
+}> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const client = new WebSocket(`ws://127.0.0.1:${port}`);
@@ -27,9 +33,12 @@ async function connected(): Promise<{ client: WebSocket; served: WebSocket }> {
     webSockets.handleUpgrade(request, socket, head, resolve);
   });
   const ignore = (): void => undefined;
-  new WsWire(served, socket, 'server').carry({ received: ignore, drained: ignore, lost: ignore });
+  const packets: Uint8Array[] = [];
+  const received = (parts: readonly Uint8Array[]): unknown => packets.push(concat(parts));
+  const wire = new WsWire({ webSocket: served, socket, end: 'server', maxBytes: 100_000 });
+  wire.carry({ received, drained: ignore, lost: ignore });
   if (client.readyState !== WebSocket.OPEN) await once(client, 'open');
-  return { client, served };
+  return { client, served, wire, packets };
 }
 
 describe('a wire', () => {
@@ -50,5 +59,43 @@ describe('a wire', () => {
     expect(served.listenerCount('close') - before).toBe(1);
     const [code] = (await closing) as [number];
     expect(code).toBe(1003);
+  });
+
+  it('carries messages past `ws`, which sees to the rest of the protocol', async () => {
+    const { client, served, wire, packets } = await connected();
+    let heardByWs = 0;
+    served.on('message', () => (heardByWs += 1));
+    const came: Buffer[] = [];
+    client.on('message', (data) => {
+      came.push(data as Buffer);
+      client.send(data as Buffer, { mask: true });
+    });
+    const large = Buffer.alloc(90_000, 'large');
+    wire.send([large.subarray(0, 50_000), large.subarray(50_000)]);
+    wire.send([Buffer.from('small')]);
+    client.ping('still there?');
+    const [answer] = (await once(client, 'pong')) as [Buffer];
+    expect(answer.toString()).toBe('still there?');
+    // In two frames, it is for `ws` to put together.
+    client.send('in ', { binary: true, fin: false });
+    client.send('two', { binary: true });
+    const closed = once(served, 'close');
+    wire.close(4001, 'enough');
+    expect(await closed).toEqual([4001, Buffer.from('enough')]);
+    expect(concat(came)).toEqual(new Uint8Array(concat([large, Buffer.from('small')])));
+    expect(Buffer.compare(packets[0] ?? Buffer.alloc(0), large)).toBe(0);
+    expect(packets.slice(1).map((packet) => Buffer.from(packet).toString())).toEqual([
+      'small',
+      'in two',
+    ]);
+    expect(heardByWs).toBe(1);
+  });
+
+  it('leaves a message that is too long to `ws`, which refuses it', async () => {
+    const { client, packets } = await connected();
+    client.send(Buffer.alloc(100_001));
+    const [code] = (await once(client, 'close')) as [number];
+    expect(code).toBe(1009);
+    expect(packets).toEqual([]);
   });
 });

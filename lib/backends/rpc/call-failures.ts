@@ -1,3 +1,4 @@
+import type { Parts } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { statusDetailsKey } from '../../wire/grpc-code.js';
@@ -36,11 +37,11 @@ interface EndOfCall {
   readonly trailers: RpcMetadata;
 }
 
-/** A message of the server; the error of a call where it is none. */
-export function readMessage<Response>(
+/** What a message of the server says; the error of a call where it is none. */
+export function readMessages<Response>(
   method: Pick<RpcMethod<never, Response>, 'decode'>,
-  bytes: Uint8Array,
-): Response | SandboxError {
+  bytes: Parts,
+): readonly Response[] | SandboxError {
   try {
     return method.decode(bytes);
   } catch (cause) {

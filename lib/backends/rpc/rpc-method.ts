@@ -1,3 +1,4 @@
+import { joined, type Parts } from '../../process/bytes.js';
 import type { Codec } from '../../wire/codec.js';
 import { decodedOutput } from '../../wire/exec-frames.js';
 import type { ExecStreamOutput } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
@@ -7,7 +8,8 @@ export interface RpcMethod<Request, Response> {
   /** As in `:path`: `/package.Service/Method`. */
   readonly path: string;
   encode(request: Request): Uint8Array;
-  decode(response: Uint8Array): Response;
+  /** More than one where what it says comes in parts, and each can stand for itself. */
+  decode(response: Parts): readonly Response[];
 }
 
 /** A call of a generated service description. */
@@ -23,7 +25,7 @@ export function rpcMethod<Request, Response>(
   return {
     path: `/${service.fullName}/${name}`,
     encode: (request) => requestType.encode(request).finish(),
-    decode: (response) => responseType.decode(response),
+    decode: (response) => [responseType.decode(joined(response))],
   };
 }
 
@@ -39,10 +41,10 @@ export function mostlyOutput<Request, Response>(
   return {
     ...method,
     decode: (response) => {
-      const value = decodedOutput(response);
-      return value === undefined
-        ? method.decode(response)
-        : { message: { $case: 'output', value } };
+      const output = decodedOutput(response);
+      if (output === undefined) return method.decode(response);
+      const { stream } = output;
+      return output.data.map((data) => ({ message: { $case: 'output', value: { stream, data } } }));
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { Parts } from '../../process/bytes.js';
 import type { Codec } from '../../wire/codec.js';
 import type { Scope } from '../auth/scope.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
@@ -69,7 +70,7 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
     return this.#write(this.#encode(message));
   }
 
-  sendEncoded(message: readonly Uint8Array[]): boolean {
+  sendEncoded(message: Parts): boolean {
     return this.#over || this.#write(Buffer.concat(message));
   }
 

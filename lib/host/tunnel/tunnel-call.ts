@@ -1,5 +1,5 @@
 import { asyncScheduler } from 'rxjs';
-import { lengthOf } from '../../process/bytes.js';
+import { joined, lengthOf, type Parts } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { maxTimerMs } from '../../process/validate.js';
@@ -104,7 +104,7 @@ export class TunnelCall<Request, Response>
     return this.sendEncoded([this.#types.responseType.encode(message).finish()]);
   }
 
-  sendEncoded(message: readonly Uint8Array[]): boolean {
+  sendEncoded(message: Parts): boolean {
     if (this.#isOver) return true;
     const length = lengthOf(message);
     this.#unsentBytes += length;
@@ -129,11 +129,11 @@ export class TunnelCall<Request, Response>
     if (this.#finish({ code, details })) this.#end(endOf(error));
   }
 
-  message(bytes: Uint8Array): void {
+  message(parts: Parts): void {
     if (this.#isOver) return;
     let request: Request;
     try {
-      request = decodeExactly(this.#types.requestType, bytes);
+      request = decodeExactly(this.#types.requestType, joined(parts));
     } catch (error) {
       this.#cut(badField('request', messageOf(error)));
       return;

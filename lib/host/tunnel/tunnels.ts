@@ -61,6 +61,7 @@ export class Tunnels {
   readonly #methods: TunnelMethods;
   readonly #webSockets: WebSocketServer;
   readonly #server: TunnelServer;
+  readonly #maxBytes: number;
   readonly #open: Set<OpenTunnel> = new Set();
   readonly #closed: Subject<void> = new Subject();
 
@@ -69,10 +70,11 @@ export class Tunnels {
     this.#methods = new TunnelMethods(methods);
     const { limits, maxTunnels: maxSessions, maxTunnelsPerToken: maxSessionsPerCaller } = config;
     this.#server = new TunnelServer({ limits, maxSessions, maxSessionsPerCaller });
+    this.#maxBytes = maxPacketBytes(limitsOf(limits));
     this.#webSockets = new WebSocketServer({
       ...{ noServer: true, clientTracking: false, autoPong: false },
       perMessageDeflate: config.compress,
-      maxPayload: maxPacketBytes(limitsOf(limits)),
+      maxPayload: this.#maxBytes,
       handleProtocols: () => subprotocol,
     });
   }
@@ -157,7 +159,7 @@ export class Tunnels {
     { caller, scope, authorization, origin, socket }: Caller & UpgradeRequest & { socket: Duplex },
   ): void {
     const { calls, logger } = this.#config;
-    const wire = new WsWire(webSocket, socket, 'server');
+    const wire = new WsWire({ webSocket, socket, end: 'server', maxBytes: this.#maxBytes });
     const tunnel = { caller, wire };
     const openedAtMs = performance.now();
     this.#open.add(tunnel);

@@ -1,5 +1,5 @@
-import { lengthOf } from '../../process/bytes.js';
-import type { Frame, Limits, Metadata } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { lengthOf, type Parts } from '../../process/bytes.js';
+import type { Limits, Metadata } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { GrpcCode } from '../grpc-code.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
 import { Incoming, type Receiving } from './incoming.js';
@@ -7,6 +7,7 @@ import { metadataOf, type TunnelMetadata } from './metadata.js';
 import { Outgoing, type Item } from './outgoing.js';
 import type { FrameKind } from './packet-tags.js';
 import type { PacketWriter } from './packet-writer.js';
+import type { ControlBody, FrameBody } from './packets.js';
 import type { Sender } from './rotation.js';
 
 /** How a call ended: what the server said. */
@@ -60,7 +61,7 @@ export abstract class Call implements Sender {
    * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
    * a turn to send more. What is sent after the end is dropped.
    */
-  send(parts: readonly Uint8Array[], accepted?: () => void): void {
+  send(parts: Parts, accepted?: () => void): void {
     if (this.isClosing) return;
     const length = lengthOf(parts);
     this.#largest = Math.max(this.#largest, length);
@@ -95,7 +96,7 @@ export abstract class Call implements Sender {
   }
 
   /** A frame of the other end. */
-  receive(body: NonNullable<Frame['body']>): void {
+  receive(body: FrameBody): void {
     if (this.#isOver) return;
     const incoming = this.#incoming;
     if (incoming === undefined || incoming.isFinished)
@@ -109,9 +110,9 @@ export abstract class Call implements Sender {
   abstract lost(reason: EndReason, mayHaveBegun: boolean): void;
   /** It cannot go on, by this end's own doing. */
   protected abstract failed(text: string): void;
-  protected abstract message(message: Uint8Array): void;
+  protected abstract message(message: Parts): void;
   /** Any frame but a message. */
-  protected abstract step(body: NonNullable<Frame['body']>, incoming: Incoming): void;
+  protected abstract step(body: ControlBody, incoming: Incoming): void;
 
   protected begin(id: number, host: CallHost): void {
     this.#id = id;

@@ -1,14 +1,10 @@
-import {
-  Cancel,
-  HalfClose,
-  Open,
-  type Frame,
-  type Limits,
-} from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { Cancel, HalfClose, Open, type Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Parts } from '../../process/bytes.js';
 import { Call, exhausted, type CallEnd, type CallHost } from './call.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
 import type { Incoming } from './incoming.js';
 import { metadataEntries, type TunnelMetadata } from './metadata.js';
+import type { ControlBody } from './packets.js';
 import type { PacketWriter } from './packet-writer.js';
 
 /** What a call begins with. */
@@ -27,7 +23,7 @@ export interface CallOpening {
 export interface CallObserver {
   /** What comes before the messages. */
   opened(metadata: TunnelMetadata): void;
-  message(message: Uint8Array): void;
+  message(message: Parts): void;
   /** All messages have been told, and this is how the server ended it; or this end did, which code 8 says. */
   end(end: CallEnd): void;
   /** How it ended cannot be known. `wasSent`: the server may have got it; else it can be made again. */
@@ -40,7 +36,7 @@ export interface OpenCall {
    * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
    * a turn to send more.
    */
-  send(parts: readonly Uint8Array[], accepted?: () => void): void;
+  send(parts: Parts, accepted?: () => void): void;
   /** Nothing more will be sent. */
   halfClose(): void;
   /** Stops being told messages, or goes on: the server is stopped by its credit. */
@@ -110,11 +106,11 @@ export class ClientCall extends Call implements OpenCall {
     this.#observer.end(exhausted(text));
   }
 
-  protected override message(message: Uint8Array): void {
+  protected override message(message: Parts): void {
     this.#observer.message(message);
   }
 
-  protected override step(body: NonNullable<Frame['body']>, incoming: Incoming): void {
+  protected override step(body: ControlBody, incoming: Incoming): void {
     if (body.$case === 'headers') {
       this.#observer.opened(this.metadata(body.value.metadata));
       return;

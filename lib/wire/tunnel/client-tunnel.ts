@@ -1,11 +1,11 @@
-import type { Limits, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { ClientCall, type CallObserver, type CallOpening, type OpenCall } from './client-call.js';
 import { clockOf, type Clock } from './clock.js';
 import { Connection, type TunnelConnection, type Wire } from './connection.js';
 import { endsSession, TunnelViolation, type EndReason } from './end-reason.js';
 import { checkedLimits, limitsOf, longestMs, toldLimits, type TunnelLimits } from './limits.js';
 import { Opener } from './opener.js';
-import { controlPacket, exact } from './packets.js';
+import { controlPacket, exact, type ReadPacket } from './packets.js';
 import { Session } from './session.js';
 import { tunnelVersion } from './version.js';
 
@@ -122,7 +122,7 @@ export class ClientTunnel {
     this.#opener.refuse('closed');
   }
 
-  #greeted(connection: Connection, { welcome }: Packet): void {
+  #greeted(connection: Connection, { welcome }: ReadPacket): void {
     if (welcome === undefined)
       throw new TunnelViolation('malformed', 'the first packet is no welcome');
     const limits = checkedLimits(welcome.limits);

@@ -1,4 +1,4 @@
-import type { Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { lengthOf, type Parts } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { Timer, type Clock } from './clock.js';
 import {
@@ -10,13 +10,13 @@ import {
 } from './end-reason.js';
 import { Heartbeat } from './heartbeat.js';
 import { maxPacketBytes, type TunnelLimits } from './limits.js';
-import { controlPacket, readPacket, type PacketBytes } from './packets.js';
+import { controlPacket, readPacket, type ReadPacket } from './packets.js';
 import type { Link, Session } from './session.js';
 
 /** What carries packets, each as one binary message, in order: a WebSocket. */
 export interface Wire {
   /** Sends one, whose parts make one message. `false`: it is to be the last until {@link TunnelConnection.drained}. */
-  send(packet: PacketBytes): boolean;
+  send(packet: Parts): boolean;
   /** Ends it, after what was sent. */
   close(code: number, reason: string): void;
 }
@@ -24,7 +24,7 @@ export interface Wire {
 /** What whoever has the wire tells of it. */
 export interface TunnelConnection {
   /** A binary message came. Its bytes must not be changed any more. */
-  received(packet: Uint8Array): void;
+  received(packet: Parts): void;
   /** There is room again. */
   drained(): void;
   /** The wire has ended, or was closed. */
@@ -34,7 +34,7 @@ export interface TunnelConnection {
 /** What is different at both ends. */
 export interface ConnectionRole {
   /** The first packet. */
-  greet(packet: Packet): void;
+  greet(packet: ReadPacket): void;
   /** How long a ping took. */
   latency(ms: number): void;
   /** It is over; without a reason, it was lost. */
@@ -92,17 +92,18 @@ export class Connection implements Link, TunnelConnection {
   }
 
   /** Sends a packet before all others. */
-  send(packet: PacketBytes): void {
+  send(packet: Parts): void {
     if (!this.#isOver) this.#hasRoom = this.#wire.send(packet) && this.#hasRoom;
   }
 
-  received(bytes: Uint8Array): void {
+  received(packet: Parts): void {
     if (this.#isOver) return;
     this.#heartbeat.heard();
     this.#guarded(() => {
-      if (bytes.length > maxPacketBytes(this.#limits))
+      const length = lengthOf(packet);
+      if (length > maxPacketBytes(this.#limits))
         throw new TunnelViolation('limit', 'a packet is too large');
-      this.#packet(readPacket(bytes), bytes.length);
+      this.#packet(readPacket(packet), length);
     });
   }
 
@@ -144,7 +145,7 @@ export class Connection implements Link, TunnelConnection {
     this.#role.over(reason, message);
   }
 
-  #packet(packet: Packet, bytes: number): void {
+  #packet(packet: ReadPacket, bytes: number): void {
     if (packet.goodbye !== undefined) {
       this.#leave(endReasonOf(packet.goodbye.reason), packet.goodbye.message);
       return;
@@ -178,7 +179,7 @@ export class Connection implements Link, TunnelConnection {
     });
   }
 
-  #pings(): PacketBytes | undefined {
+  #pings(): Parts | undefined {
     const ping = this.#heartbeat.take();
     const pong = this.#pong;
     if (ping === 0 && pong === 0) return undefined;

@@ -1,4 +1,4 @@
-import { concatBytes } from '../../process/bytes.js';
+import { lengthOf, type Parts } from '../../process/bytes.js';
 import { TunnelViolation } from './end-reason.js';
 import { frameCost, type Budget, type TunnelLimits } from './limits.js';
 import { Queue } from '../../process/queue.js';
@@ -17,7 +17,7 @@ export interface Receiving {
 
 /** Whom a receiving side tells. */
 export interface IncomingObserver {
-  message(message: Uint8Array): void;
+  message(message: Parts): void;
   /** There is credit to give. */
   creditDue(): void;
   /** A message is longer than there is room for. */
@@ -29,7 +29,7 @@ const soonestMs = 2;
 
 /** A message that waits, or parts of one that is not whole. */
 interface Held {
-  readonly bytes: Uint8Array;
+  readonly parts: Parts;
   /** What it took of the credit. */
   readonly cost: number;
 }
@@ -71,23 +71,25 @@ export class Incoming {
   }
 
   /** A part of a message. */
-  chunk(bytes: Uint8Array): void {
-    if (bytes.length === 0) throw new TunnelViolation('malformed', 'a part of a message is empty');
-    this.#count(bytes.length);
-    this.#partCost += bytes.length + frameCost;
-    this.#parts.push(ownIfSmall(bytes));
+  chunk(parts: Parts): void {
+    const length = lengthOf(parts);
+    if (length === 0) throw new TunnelViolation('malformed', 'a part of a message is empty');
+    this.#count(length);
+    this.#partCost += length + frameCost;
+    for (const part of parts) this.#parts.push(ownIfSmall(part));
     this.#makeRoom();
   }
 
   /** A message, or the rest of one. */
-  message(bytes: Uint8Array): void {
-    this.#count(bytes.length);
-    const whole = this.#parts.length === 0 ? bytes : concatBytes([...this.#parts, bytes]);
-    const cost = this.#partCost + bytes.length + frameCost;
+  message(rest: Parts): void {
+    const length = lengthOf(rest);
+    this.#count(length);
+    const whole = this.#parts.length === 0 ? rest : [...this.#parts, ...rest];
+    const cost = this.#partCost + length + frameCost;
     this.#parts = [];
     this.#partBytes = 0;
     this.#partCost = 0;
-    this.#ready.push({ bytes: this.#paused ? ownIfSmall(whole) : whole, cost });
+    this.#ready.push({ parts: this.#paused ? whole.map(ownIfSmall) : whole, cost });
     this.#deliver();
   }
 
@@ -157,7 +159,7 @@ export class Incoming {
     this.#delivered += held.cost;
     this.#release();
     this.#makeRoom();
-    this.#observer.message(held.bytes);
+    this.#observer.message(held.parts);
   }
 
   /** Credit for a long message before it is whole, if it is the next one: else it would wait for itself. */

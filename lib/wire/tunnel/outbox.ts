@@ -1,11 +1,10 @@
-import { lengthOf } from '../../process/bytes.js';
-import type { PacketBytes } from './packets.js';
+import { lengthOf, type Parts } from '../../process/bytes.js';
 import { Queue } from '../../process/queue.js';
 import { TunnelViolation } from './end-reason.js';
 
 /** The packets of this end that the other has not acknowledged, in their order. */
 export class Outbox {
-  readonly #packets: Queue<PacketBytes> = new Queue();
+  readonly #packets: Queue<Parts> = new Queue();
   readonly #maxBytes: number;
   #bytes = 0;
   #acknowledged = 0;
@@ -36,13 +35,13 @@ export class Outbox {
     return this.#bytes < this.#maxBytes;
   }
 
-  add(packet: PacketBytes): void {
+  add(packet: Parts): void {
     this.#packets.push(packet);
     this.#bytes += lengthOf(packet);
   }
 
   /** The next packet that the present connection has not been given. */
-  next(): PacketBytes | undefined {
+  next(): Parts | undefined {
     const packet = this.#packets.at(this.#written - this.#acknowledged);
     if (packet !== undefined) this.#written += 1;
     return packet;

@@ -1,3 +1,4 @@
+import type { Parts } from '../../process/bytes.js';
 import type { FrameKind } from './packet-tags.js';
 import type { PacketWriter } from './packet-writer.js';
 import { Queue } from '../../process/queue.js';
@@ -6,7 +7,7 @@ import { frameCost } from './limits.js';
 /** One thing to send on a stream. */
 export interface Item {
   readonly kind: FrameKind;
-  readonly parts: readonly Uint8Array[];
+  readonly parts: Parts;
   /** Of all parts. */
   readonly length: number;
   /** All of it is in packets. */
@@ -69,7 +70,7 @@ export class Outgoing {
     item.taken?.();
   }
 
-  #copy(parts: readonly Uint8Array[], length: number, writer: PacketWriter): void {
+  #copy(parts: Parts, length: number, writer: PacketWriter): void {
     this.#written += length;
     for (let left = length; left > 0;) {
       const part = parts[this.#part] ?? empty;

@@ -1,5 +1,5 @@
 import { frameTag, packetTag, streamTag, type FrameKind } from './packet-tags.js';
-import type { PacketBytes } from './packets.js';
+import type { Parts } from '../../process/bytes.js';
 
 /** Tag, length, stream, tag and length again, each as long as it can be. */
 const frameOverhead = 1 + 5 + 6 + 1 + 5;
@@ -74,7 +74,7 @@ export class PacketWriter {
     }
   }
 
-  finish(): PacketBytes {
+  finish(): Parts {
     this.#cut();
     return this.#parts;
   }

@@ -1,31 +1,53 @@
-import { Frame, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import { joined, type Parts } from '../../process/bytes.js';
 import { messageOf } from '../../process/errors/message-of.js';
+import { Frame, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { FieldReader } from '../field-reader.js';
 import { TunnelViolation } from './end-reason.js';
 import { frameTag, packetTag, streamTag } from './packet-tags.js';
 
-/** A packet in parts, one after another, so that large ones need no copy. They are not changed any more. */
-export type PacketBytes = readonly Uint8Array[];
+/** A frame that is a message, or a part of one: its bytes are views of what came. */
+type MessageBody =
+  | { readonly $case: 'message'; readonly value: Parts }
+  | { readonly $case: 'chunk'; readonly value: Parts };
+
+/** A frame of any other kind. */
+export type ControlBody = Exclude<
+  NonNullable<Frame['body']>,
+  { readonly $case: MessageBody['$case'] }
+>;
+
+export type FrameBody = ControlBody | MessageBody;
+
+/** A frame as it was read. */
+export interface ReadFrame {
+  readonly stream: number;
+  readonly body: FrameBody;
+}
+
+/** A packet as it was read. */
+export interface ReadPacket extends Omit<Packet, 'frames'> {
+  readonly frames: readonly ReadFrame[];
+}
 
 /** A packet that is not counted. */
-export function controlPacket(content: Partial<Packet>): PacketBytes {
+export function controlPacket(content: Partial<Packet>): Parts {
   return [Packet.encode({ ...Packet.create(), ...content }).finish()];
 }
 
 /** What came, as it is: the bytes of messages are views of it. */
-export function readPacket(bytes: Uint8Array): Packet {
+export function readPacket(bytes: Parts): ReadPacket {
   try {
-    return framesOnly(bytes) ?? Packet.decode(bytes);
+    return framesOnly(bytes) ?? anyPacket(bytes);
   } catch (cause) {
     throw new TunnelViolation('malformed', `this is no packet: ${messageOf(cause)}`);
   }
 }
 
 /** A packet that has nothing but frames, as most do; `undefined` for another one. */
-function framesOnly(bytes: Uint8Array): Packet | undefined {
+function framesOnly(bytes: Parts): ReadPacket | undefined {
   const reader = new FieldReader(bytes);
   const numbers = { seq: 0, ack: 0 };
-  const frames: Frame[] = [];
+  const frames: ReadFrame[] = [];
   while (!reader.isAtEnd) {
     const tag = reader.varint();
     if (tag === packetTag.seq) numbers.seq = reader.varint();
@@ -33,7 +55,7 @@ function framesOnly(bytes: Uint8Array): Packet | undefined {
     else {
       const frame = tag === packetTag.frames ? reader.bytes() : undefined;
       if (frame === undefined) return undefined;
-      frames.push(messageFrame(frame) ?? Frame.decode(frame));
+      frames.push(messageFrame(frame) ?? anyFrame(Frame.decode(joined(frame))));
     }
   }
   const { seq, ack } = numbers;
@@ -44,7 +66,7 @@ function framesOnly(bytes: Uint8Array): Packet | undefined {
 const nothing: Packet = Packet.create();
 
 /** A frame that is a message or a part of one; `undefined` for another one. */
-function messageFrame(bytes: Uint8Array): Frame | undefined {
+function messageFrame(bytes: Parts): ReadFrame | undefined {
   const reader = new FieldReader(bytes);
   if (reader.varint() !== streamTag) return undefined;
   const stream = reader.varint();
@@ -57,6 +79,17 @@ function messageFrame(bytes: Uint8Array): Frame | undefined {
 
 /** A number of 32 bits. */
 const maxStream = 0xffff_ffff;
+
+function anyPacket(bytes: Parts): ReadPacket {
+  const packet = Packet.decode(joined(bytes));
+  return { ...packet, frames: packet.frames.map(anyFrame) };
+}
+
+function anyFrame({ stream, body }: Frame): ReadFrame {
+  if (body === undefined) throw new Error('a frame is empty');
+  if (body.$case !== 'message' && body.$case !== 'chunk') return { stream, body };
+  return { stream, body: { $case: body.$case, value: [body.value] } };
+}
 
 /** A number of 64 bits of which JavaScript can say every value. */
 export function exact(value: bigint): number {

@@ -1,13 +1,15 @@
-import { End, Headers, type Frame } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Parts } from '../../process/bytes.js';
+import { End, Headers } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { Call, exhausted, type CallEnd, type CallHost } from './call.js';
 import type { CallOpening } from './client-call.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
 import type { Incoming } from './incoming.js';
 import { metadataEntries, type TunnelMetadata } from './metadata.js';
+import type { ControlBody, FrameBody } from './packets.js';
 
 /** Who is told of a call that came; of nothing after `gone` and after the call was ended here. Nothing of it may throw. */
 export interface ServedCallObserver {
-  message(message: Uint8Array): void;
+  message(message: Parts): void;
   /** The client sends nothing more. */
   halfClosed(): void;
   /** Nobody waits for it any more: the client gave it up, or is not there. Comes also while it is paused. */
@@ -22,7 +24,7 @@ export interface ServedCall {
    * Sends a message that is the parts, one after another; they must not be changed any more. `accepted` is called when it is
    * a turn to send more.
    */
-  send(parts: readonly Uint8Array[], accepted?: () => void): void;
+  send(parts: Parts, accepted?: () => void): void;
   /** Ends it, after all that was sent; `left` is called when nothing of it waits here any more. */
   end(end: CallEnd, left?: () => void): void;
   /** Ends it in place of all that has not been sent, its end too. */
@@ -74,7 +76,7 @@ export class ServerCall extends Call implements ServedCall {
     this.close('end', this.#encoded(end), false);
   }
 
-  override receive(body: NonNullable<Frame['body']>): void {
+  override receive(body: FrameBody): void {
     if (body.$case !== 'cancel') {
       super.receive(body);
       return;
@@ -101,11 +103,11 @@ export class ServerCall extends Call implements ServedCall {
     this.#observer?.gone('limit');
   }
 
-  protected override message(message: Uint8Array): void {
+  protected override message(message: Parts): void {
     this.#observer?.message(message);
   }
 
-  protected override step(body: NonNullable<Frame['body']>, incoming: Incoming): void {
+  protected override step(body: ControlBody, incoming: Incoming): void {
     if (body.$case !== 'halfClose')
       throw new TunnelViolation('stream', `a client sends no ${body.$case}`);
     incoming.finish(() => this.#observer?.halfClosed());

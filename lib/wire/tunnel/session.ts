@@ -1,4 +1,5 @@
-import type { Frame, Limits, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Parts } from '../../process/bytes.js';
+import type { Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { Acknowledging } from './acknowledging.js';
 import type { Call, CallHost } from './call.js';
 import { Timer, type Clock } from './clock.js';
@@ -6,7 +7,7 @@ import { TunnelViolation, type EndReason } from './end-reason.js';
 import { Budget, type TunnelLimits } from './limits.js';
 import { Outbox } from './outbox.js';
 import { PacketWriter } from './packet-writer.js';
-import { controlPacket, exact, type PacketBytes } from './packets.js';
+import { controlPacket, exact, type ReadFrame, type ReadPacket } from './packets.js';
 import { Rotation, type Sender } from './rotation.js';
 
 /** The connection over which a session goes at present. */
@@ -21,7 +22,7 @@ export interface Link {
 /** What is different at both ends. */
 export interface SessionRole {
   /** A frame that begins a call. */
-  opened(stream: number, frame: Frame): void;
+  opened(stream: number, frame: ReadFrame): void;
   /** The other end begins no more calls. */
   wentAway(lastStream: number): void;
   /** A stream is free. */
@@ -154,7 +155,7 @@ export class Session implements CallHost {
   }
 
   /** A packet came over the connection. */
-  receive(packet: Packet, bytes: number): void {
+  receive(packet: ReadPacket, bytes: number): void {
     this.#outbox.acknowledge(exact(packet.ack));
     if (packet.seq > 0n) this.#acknowledging.receive(exact(packet.seq), bytes);
     else if (packet.frames.length > 0)
@@ -167,7 +168,7 @@ export class Session implements CallHost {
   }
 
   /** The next packet to send. */
-  next(): PacketBytes | undefined {
+  next(): Parts | undefined {
     if (this.#ended) return undefined;
     return this.#outbox.next() ?? this.#control() ?? this.#filled();
   }
@@ -224,10 +225,9 @@ export class Session implements CallHost {
     this.#role.ended(reason);
   }
 
-  #frame(frame: Frame): void {
+  #frame(frame: ReadFrame): void {
     const { stream, body } = frame;
     if (this.#ended) return;
-    if (body === undefined) throw new TunnelViolation('malformed', 'a frame is empty');
     if (body.$case === 'open') this.#role.opened(stream, frame);
     else this.#known(stream)?.receive(body);
   }
@@ -239,7 +239,7 @@ export class Session implements CallHost {
     return this.#calls.get(stream);
   }
 
-  #control(): PacketBytes | undefined {
+  #control(): Parts | undefined {
     const isGoing = this.#goAway?.isDue === true;
     if (!this.#acknowledging.isDue && this.#credits.size === 0 && !isGoing) return undefined;
     const credits = [...this.#credits].slice(0, creditsInPacket).flatMap((call) => {
@@ -252,7 +252,7 @@ export class Session implements CallHost {
     return controlPacket({ ack: BigInt(this.#acknowledging.take()), credits, goAway });
   }
 
-  #filled(): PacketBytes | undefined {
+  #filled(): Parts | undefined {
     if (!this.#outbox.hasRoom) return undefined;
     this.#writer.begin(this.#outbox.nextSeq, this.#acknowledging.received);
     this.#rotation.fill(this.#writer);

@@ -1,11 +1,11 @@
 import { newId } from '../../process/new-id.js';
-import type { Frame, Hello, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Hello } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { clockOf, type Clock } from './clock.js';
 import { Connection, type TunnelConnection, type Wire } from './connection.js';
 import { TunnelViolation } from './end-reason.js';
 import { checkedLimits, limitsOf, toldLimits, type TunnelLimits } from './limits.js';
 import { metadataOf } from './metadata.js';
-import { controlPacket, exact } from './packets.js';
+import { controlPacket, exact, type ReadFrame, type ReadPacket } from './packets.js';
 import { ServerCall, type ServeCall } from './server-call.js';
 import { Session } from './session.js';
 import { tunnelVersion } from './version.js';
@@ -109,7 +109,7 @@ export class TunnelServer {
       connection.close('closed', 'the server has closed it');
   }
 
-  #greet(connection: Connection, { hello }: Packet, caller: TunnelCaller): void {
+  #greet(connection: Connection, { hello }: ReadPacket, caller: TunnelCaller): void {
     if (hello === undefined) throw new TunnelViolation('malformed', 'the first packet is no hello');
     if (hello.version !== tunnelVersion)
       throw new TunnelViolation('version', `this is version ${tunnelVersion}`);
@@ -166,8 +166,8 @@ export class TunnelServer {
       throw new TunnelViolation('overloaded', 'the caller has as many sessions as it may');
   }
 
-  #opened({ session, caller }: ServedSession, stream: number, { body }: Frame): void {
-    if (body?.$case !== 'open') return;
+  #opened({ session, caller }: ServedSession, stream: number, { body }: ReadFrame): void {
+    if (body.$case !== 'open') return;
     if (stream !== session.lastStream + 1)
       throw new TunnelViolation(
         'stream',

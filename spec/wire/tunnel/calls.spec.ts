@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { asyncScheduler } from 'rxjs';
+import { joined } from '../../../lib/process/bytes.js';
 import type { CallEnd } from '../../../lib/wire/tunnel/call.js';
 import type { OpenCall } from '../../../lib/wire/tunnel/client-call.js';
 import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
@@ -284,7 +285,7 @@ it('a tunnel keeps the time of the clock on the wall where it is given no other'
     name: 'somebody',
     serve: (call) => ({
       message: (message) => {
-        call.send([message]);
+        call.send(message);
         call.end(ok);
       },
       halfClosed: () => undefined,
@@ -298,7 +299,7 @@ it('a tunnel keeps the time of the clock on the wall where it is given no other'
       { method: '/s/m', metadata: {} },
       {
         opened: () => undefined,
-        message: (message) => messages.push(message),
+        message: (parts) => messages.push(joined(parts)),
         end: resolve,
         lost: (reason) => {
           reject(new Error(reason));

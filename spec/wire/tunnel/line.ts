@@ -36,7 +36,9 @@ class Lane implements Wire {
         if (this.#line.isOver || this.isStopped) return;
         const wasFull = this.#isFull();
         this.#underWay -= packet.length;
-        this.to?.received(packet);
+        // As it is read off a socket: in parts.
+        const half = packet.length >> 1;
+        this.to?.received([packet.subarray(0, half), packet.subarray(half)]);
         if (wasFull && !this.#isFull()) this.from?.drained();
       },
       this.#freeAt + this.#line.latencyMs - now,

@@ -1,4 +1,5 @@
 import { VirtualTimeScheduler } from 'rxjs';
+import { joined, type Parts } from '../../../lib/process/bytes.js';
 import type { CallEnd } from '../../../lib/wire/tunnel/call.js';
 import type { CallOpening, OpenCall } from '../../../lib/wire/tunnel/client-call.js';
 import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
@@ -29,13 +30,17 @@ export class Seen {
   readonly call: OpenCall;
   readonly told: string[] = [];
   readonly messages: Uint8Array[] = [];
+  /** The parts of the last message, as they came. */
+  parts: Parts = [];
   end: CallEnd | undefined;
   onMessage: (message: Uint8Array) => void = () => undefined;
 
   constructor(tunnel: ClientTunnel, opening: CallOpening) {
     this.call = tunnel.open(opening, {
       opened: (metadata) => this.told.push(`opened ${JSON.stringify(metadata)}`),
-      message: (message) => {
+      message: (parts) => {
+        const message = joined(parts);
+        this.parts = parts;
         this.messages.push(message);
         this.told.push(`message of ${message.length}`);
         this.onMessage(message);
@@ -148,7 +153,8 @@ export class Pair {
     this.served.push(served);
     this.onCall(served);
     return {
-      message: (message: Uint8Array) => {
+      message: (parts: Parts) => {
+        const message = joined(parts);
         served.messages.push(message);
         served.told.push(`message of ${message.length}`);
         served.onMessage(message);

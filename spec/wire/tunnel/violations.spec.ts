@@ -74,7 +74,7 @@ class Stranger {
   }
 
   say(packet: Partial<Packet>): this {
-    this.connection.received(Packet.encode({ ...Packet.create(), ...packet }).finish());
+    this.connection.received([Packet.encode({ ...Packet.create(), ...packet }).finish()]);
     this.time.pass(1);
     return this;
   }
@@ -116,7 +116,7 @@ const end: Frame = {
 const inSession: Readonly<Record<string, readonly [string, (stranger: Stranger) => void]>> = {
   'bytes that are no packet': [
     '4002 malformed',
-    ({ connection }) => connection.received(block(99, 7)),
+    ({ connection }) => connection.received([block(99, 7)]),
   ],
   'a second hello': ['4002 malformed', (stranger) => stranger.hello()],
   'frames in a packet that is not counted': ['4002 malformed', (s) => s.say({ frames: [open(1)] })],
@@ -171,7 +171,7 @@ describe('a server', () => {
     ['another version', '4008 version', (s) => s.hello({ version: 2 })],
     ['no limits', '4002 malformed', (s) => s.hello({ limits: undefined })],
     ['limits too small', '4007 limit', (s) => s.hello({ limits: { ...limits, windowBytes: 1 } })],
-    ['garbage', '4002 malformed', ({ connection }) => connection.received(bytes('GET /'))],
+    ['garbage', '4002 malformed', ({ connection }) => connection.received([bytes('GET /')])],
   ])('refuses a greeting with %s', (_, reason, act) => {
     const stranger = new Stranger();
     act(stranger);
@@ -241,7 +241,7 @@ describe('a server', () => {
     const stranger = new Stranger().hello();
     stranger.packets.length = 0;
     for (let ping = 1; ping <= 1000; ping += 1)
-      stranger.connection.received(Packet.encode({ ...Packet.create(), ping }).finish());
+      stranger.connection.received([Packet.encode({ ...Packet.create(), ping }).finish()]);
     stranger.time.pass(1);
     expect(stranger.packets.map(({ pong }) => pong)).toEqual([1000]);
   });
@@ -278,7 +278,7 @@ describe('a server', () => {
         const { connection } = stranger;
         stranger.connect('another');
         stranger.hello();
-        for (const one of packets) connection.received(one);
+        for (const one of packets) connection.received([one]);
         stranger.time.pass(50);
         stranger.frames(open(1), frame(1, 'message', 5));
         expect(stranger.closedWith).toBeUndefined();
@@ -304,7 +304,7 @@ describe('a client', () => {
     });
     const connection = tunnel.connected({ send: () => true, close: () => undefined });
     const say = (packet: Partial<Packet>): void => {
-      connection.received(Packet.encode({ ...Packet.create(), ...packet }).finish());
+      connection.received([Packet.encode({ ...Packet.create(), ...packet }).finish()]);
       time.pass(1);
     };
     const welcome = { session: 's', resumed: false, received: 0n, epoch: 'e', graceMs: 9, limits };

@@ -1,6 +1,6 @@
 import { Metadata, status as GrpcStatus, type StatusObject } from '@grpc/grpc-js';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
-import { endedWith, neverOpened, notMade, readMessage } from '../call-failures.js';
+import { endedWith, neverOpened, notMade, readMessages } from '../call-failures.js';
 import type { RpcMethod } from '../rpc-method.js';
 import {
   type CallOptions,
@@ -111,12 +111,12 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
   received(message: Uint8Array): void {
     if (this.#over) return;
     this.#asked = false;
-    const decoded = readMessage(this.#method, message);
+    const decoded = readMessages(this.#method, [message]);
     if (decoded instanceof SandboxError) {
       this.#fail(decoded);
       return;
     }
-    this.#observer.message(decoded);
+    for (const one of decoded) this.#observer.message(one);
     this.#ask();
   }
 

@@ -1,4 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
+import type { Parts } from '../../../process/bytes.js';
 import { SandboxError } from '../../../process/errors/sandbox-error.js';
 import { maxTimerMs } from '../../../process/validate.js';
 import { GrpcCode, type CallStatus } from '../../../wire/grpc-code.js';
@@ -6,7 +7,7 @@ import { statusToError, type CallSubject } from '../../../wire/status-to-error.j
 import type { CallEnd } from '../../../wire/tunnel/call.js';
 import type { OpenCall } from '../../../wire/tunnel/client-call.js';
 import { Timer } from '../../../wire/tunnel/clock.js';
-import { endedWith, neverOpened, notMade, readMessage } from '../call-failures.js';
+import { endedWith, neverOpened, notMade, readMessages } from '../call-failures.js';
 import type { RpcMethod } from '../rpc-method.js';
 import {
   type CallOptions,
@@ -97,11 +98,15 @@ class TunnelStream<Request, Response> implements RpcStream<Request>, LineCallObs
     if (!this.#isOver) this.#observer.opened(metadata);
   }
 
-  message(bytes: Uint8Array): void {
+  message(bytes: Parts): void {
     if (this.#isOver) return;
-    const message = readMessage(this.#method, bytes);
-    if (message instanceof SandboxError) this.#fail(message);
-    else this.#observer.message(message);
+    const messages = readMessages(this.#method, bytes);
+    if (messages instanceof SandboxError) this.#fail(messages);
+    else for (const message of messages) this.#tell(message);
+  }
+
+  #tell(message: Response): void {
+    if (!this.#isOver) this.#observer.message(message);
   }
 
   end({ code, message, trailers }: CallEnd): void {

@@ -1,7 +1,6 @@
-import { joined } from '../../../process/bytes.js';
+import { joined, type Parts } from '../../../process/bytes.js';
 import { closeCodeOf } from '../../../wire/tunnel/end-reason.js';
 import type { TunnelConnection } from '../../../wire/tunnel/connection.js';
-import type { PacketBytes } from '../../../wire/tunnel/packets.js';
 import type { Dial, DialedWire } from './dial.js';
 import { unavailable } from './loss.js';
 
@@ -67,7 +66,7 @@ class WebSocketWire implements DialedWire {
         this.close(closeCodeOf('malformed'), 'binary messages only');
         return;
       }
-      connection.received(new Uint8Array(data));
+      connection.received([new Uint8Array(data)]);
       // Timers are slow in a page that nobody sees; what comes acknowledges what was sent.
       if (this.#poll !== undefined) this.#look();
     };
@@ -77,7 +76,7 @@ class WebSocketWire implements DialedWire {
     };
   }
 
-  send(packet: PacketBytes): boolean {
+  send(packet: Parts): boolean {
     this.#socket.send(joined(packet));
     if (this.#isFull() && this.#poll === undefined) this.#wait();
     return this.#poll === undefined;

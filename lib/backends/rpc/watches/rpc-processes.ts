@@ -1,6 +1,7 @@
 import { catchError, concatMap, Observable, throwError, type MonoTypeOperatorFunction } from 'rxjs';
 import { SandboxNotFoundError } from '../../../process/errors/errors.js';
 import type { BackendProcesses, ProcessInfo } from '../../../sandbox/backend.js';
+import type { WatchProcessesResponse } from '../../../wire/generated/sandboxrx/v1/watches.js';
 import { processInfoOf } from '../../../wire/process-info.js';
 import { listProcesses, watchProcesses } from '../methods.js';
 import type { RpcTransport } from '../rpc-transport.js';
@@ -68,9 +69,7 @@ export class RpcProcesses implements BackendProcesses {
   }
 }
 
-function infosOf({
-  messages,
-}: Batch<ReturnType<(typeof watchProcesses)['decode']>>): readonly ProcessInfo[] {
+function infosOf({ messages }: Batch<WatchProcessesResponse>): readonly ProcessInfo[] {
   return messages.flatMap(({ processes }) => processes.map(processInfoOf));
 }
 

@@ -21,6 +21,7 @@ const longestAnswer = 256;
 export function wsDial(target: WsTarget): Dial {
   return (observer) => {
     const { url, protocols, options } = target();
+    const { maxPayload: maxBytes = Infinity } = options;
     const webSocket = new WebSocket(url, protocols, {
       ...options,
       perMessageDeflate: false,
@@ -44,7 +45,7 @@ export function wsDial(target: WsTarget): Dial {
       webSocket.once('open', () => {
         if (isTold) return;
         isTold = true;
-        const wire = new WsWire(webSocket, socket, 'client');
+        const wire = new WsWire({ webSocket, socket, end: 'client', maxBytes });
         wire.carry(observer.opened(holding(wire, socket)));
       });
     });

@@ -107,9 +107,9 @@ export class ScriptedWay {
       serve: (call, { method }) => {
         call.headers({});
         return {
-          message: (bytes) => {
-            this.served.push(`${method} ${Buffer.from(bytes).toString()}`);
-            if (method !== '/s/quiet') call.send([bytes]);
+          message: (parts) => {
+            this.served.push(`${method} ${Buffer.concat(parts).toString()}`);
+            if (method !== '/s/quiet') call.send(parts);
           },
           halfClosed: () => {
             call.end(ok);
@@ -126,7 +126,7 @@ export class ScriptedWay {
       { method, metadata: {} },
       {
         opened: () => undefined,
-        message: (bytes) => seen.told.push(Buffer.from(bytes).toString()),
+        message: (parts) => seen.told.push(Buffer.concat(parts).toString()),
         end: ({ code }) => seen.told.push(`end ${code}`),
         lost: ({ code, message }, wasSent) => {
           seen.told.push(`${wasSent ? 'lost' : 'never sent'} ${code} ${message}`);
