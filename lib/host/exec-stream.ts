@@ -1,10 +1,11 @@
 import { NEVER, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
+import type { Parts } from '../process/bytes.js';
 import { SandboxExecutionError } from '../process/errors/errors.js';
 import type { WindowSize } from '../process/process-controls.js';
 import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
 import { newId } from '../process/new-id.js';
 import type { ExecRequest, SandboxBackend } from '../sandbox/backend.js';
-import { errorFrame } from '../wire/exec-frames.js';
+import { decodedInput, errorFrame } from '../wire/exec-frames.js';
 import { errorToStatus } from '../wire/error-to-status.js';
 import { Extension } from '../wire/extension.js';
 import type {
@@ -35,6 +36,11 @@ export interface ExecStreams {
 }
 
 type Stream = HostStream<ExecStreamRequest, ExecStreamResponse>;
+
+/** Input, which is most of what comes. */
+export function readInput(message: Parts): readonly ExecStreamRequest[] | undefined {
+  return decodedInput(message)?.map((value) => ({ message: { $case: 'stdin', value } }));
+}
 
 /** One StreamExec: a run that lives as long as its stream. */
 export class ExecStream implements StreamListener<ExecStreamRequest> {

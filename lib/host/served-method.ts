@@ -1,4 +1,5 @@
 import { from, type ObservableInput } from 'rxjs';
+import type { Parts } from '../process/bytes.js';
 import type { Codec } from '../wire/codec.js';
 import type { CallContext, HostStream } from './call.js';
 import { bidirectionalInScope, serverStreamingInScope, unaryInScope } from './in-scope.js';
@@ -32,11 +33,17 @@ export type ServerStreamingMethod<Request, Response> = AnsweredMethod<
 >;
 
 /** Streams both ways. */
-export type BidirectionalMethod<Request, Response> = AnsweredMethod<
+export interface BidirectionalMethod<Request, Response> extends AnsweredMethod<
   Request,
   Response,
   (stream: HostStream<Request, Response>) => void
->;
+> {
+  /** Reads what comes most, without putting its parts together; gives `undefined` for what is something else. */
+  readonly readParts?: ReadParts<Request> | undefined;
+}
+
+/** The requests of one message, each of which can stand for itself. */
+export type ReadParts<Request> = (message: Parts) => readonly Request[] | undefined;
 
 /** What a transport makes of methods, each of its kind. */
 export interface MethodSink<T> {
@@ -83,10 +90,10 @@ export function serverStreaming<Request, Response>(
 export function bidirectional<Request, Response>(
   service: { readonly fullName: string },
   method: Method<Request, Response>,
-  answer: BidirectionalMethod<Request, Response>['answer'],
+  { answer, readParts }: Pick<BidirectionalMethod<Request, Response>, 'answer' | 'readParts'>,
 ): ServedMethod {
   const path = pathOf(service, method);
-  const answered = { ...method, path, answer: bidirectionalInScope(path, answer) };
+  const answered = { ...method, path, readParts, answer: bidirectionalInScope(path, answer) };
   const into = <T>(sink: MethodSink<T>): T => sink.bidirectional(answered);
   return { path, requestStream: true, responseStream: true, into };
 }

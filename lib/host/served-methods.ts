@@ -14,7 +14,7 @@ import { WatchServiceDefinition } from '../wire/generated/sandboxrx/v1/watches.j
 import type { CallContext } from './call.js';
 import { DiscoveryService } from './discovery-service.js';
 import { ExecService } from './exec-service.js';
-import { ExecStream, type ExecStreams } from './exec-stream.js';
+import { ExecStream, readInput, type ExecStreams } from './exec-stream.js';
 import { FileService } from './file-service.js';
 import { LiveRuns } from './live-runs.js';
 import { streamLogs } from './log-stream.js';
@@ -114,7 +114,10 @@ function execMethods(service: ExecService, streams: ExecStreams): readonly Serve
   const { methods } = definition;
   return [
     unary(definition, methods.exec, (request) => service.exec(request)),
-    bidirectional(definition, methods.streamExec, (stream) => new ExecStream(streams, stream)),
+    bidirectional(definition, methods.streamExec, {
+      answer: (stream) => new ExecStream(streams, stream),
+      readParts: readInput,
+    }),
     serverStreaming(definition, methods.streamLogs, (request, stream) => {
       streamLogs(streams.sandboxes, request, stream);
     }),
@@ -201,8 +204,12 @@ function runMethods(service: RunService): readonly ServedMethod[] {
   return [
     unary(definition, methods.startProcess, (request, context) => service.start(request, context)),
     unary(definition, methods.signalProcess, (request) => service.signal(request)),
-    bidirectional(definition, methods.attachProcess, (stream) => new AttachStream(service, stream)),
-    bidirectional(definition, methods.writeStdin, (stream) => new StdinStream(service, stream)),
+    bidirectional(definition, methods.attachProcess, {
+      answer: (stream) => new AttachStream(service, stream),
+    }),
+    bidirectional(definition, methods.writeStdin, {
+      answer: (stream) => new StdinStream(service, stream),
+    }),
   ];
 }
 

@@ -115,6 +115,13 @@ export function decodedOutput(message: Parts): ReadOutput | undefined {
   return { stream, data };
 }
 
+/** The same of input: of an encoded `ExecStreamRequest`. */
+export function decodedInput(message: Parts): Parts | undefined {
+  const reader = new FieldReader(message);
+  const data = reader.varint() === inputTag ? reader.bytes() : undefined;
+  return reader.isAtEnd ? data : undefined;
+}
+
 function outputStream(value: number): ExecStreamOutput_Stream | undefined {
   const { STREAM_STDOUT, STREAM_STDERR } = ExecStreamOutput_Stream;
   if (value === STREAM_STDOUT) return STREAM_STDOUT;
@@ -123,6 +130,7 @@ function outputStream(value: number): ExecStreamOutput_Stream | undefined {
 
 /** Field numbers, each with its wire type: two have a length, one is a number. */
 const outputTag = (2 << 3) | 2;
+const inputTag = (2 << 3) | 2;
 const streamTag = 1 << 3;
 const dataTag = (2 << 3) | 2;
 

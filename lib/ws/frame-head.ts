@@ -1,21 +1,23 @@
-/**
- * What a server's binary message of one frame begins with on the wire.
- *
- * @see {@link https://www.rfc-editor.org/rfc/rfc6455#section-5.2 | RFC 6455, section 5.2}
- */
-export function frameHead(length: number): Buffer {
-  if (length < 126) return Buffer.of(finalBinary, length);
-  const head = Buffer.allocUnsafe(length < 65_536 ? 4 : 10);
-  head[0] = finalBinary;
-  if (length < 65_536) {
-    head[1] = 126;
-    head.writeUInt16BE(length, 2);
-  } else {
-    head[1] = 127;
-    head.writeBigUInt64BE(BigInt(length), 2);
-  }
-  return head;
-}
+/** What a client has to hide its frames with: four bytes that nobody can foresee. */
+export const keyBytes = 4;
 
 /** FIN, and the opcode of a binary frame. */
 const finalBinary = 0x82;
+const masked = 0x80;
+
+/**
+ * What a binary message of one frame begins with on the wire; `key`: of a client, whose frames are masked.
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc6455#section-5.2 | RFC 6455, section 5.2}
+ */
+export function frameHead(length: number, key?: Uint8Array): Buffer {
+  const bit = key === undefined ? 0 : masked;
+  const extended = length < 126 ? 0 : length < 65_536 ? 2 : 8;
+  const head = Buffer.allocUnsafe(2 + extended + (key === undefined ? 0 : keyBytes));
+  head[0] = finalBinary;
+  head[1] = bit | (extended === 0 ? length : extended === 2 ? 126 : 127);
+  if (extended === 2) head.writeUInt16BE(length, 2);
+  else if (extended === 8) head.writeBigUInt64BE(BigInt(length), 2);
+  if (key !== undefined) head.set(key, head.length - keyBytes);
+  return head;
+}

@@ -4,6 +4,7 @@ import { lengthOf, type Parts } from '../process/bytes.js';
 import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
 import { BinaryFrames } from './binary-frames.js';
 import { frameHead } from './frame-head.js';
+import { MaskedFrames } from './masked-frames.js';
 
 /** As much may be under way; then what is sent waits where the turns are taken. */
 const roomBytes = 65_536;
@@ -24,12 +25,12 @@ export interface WsWireParts {
 export class WsWire implements Wire {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
-  /** A server's frames that are not compressed are the bytes as they are: `ws`, which takes one buffer, would cost a copy. */
-  readonly #takesParts: boolean;
-  /** Frames are what they are: no extension changes them. */
+  /** No extension changes frames: then messages are written and read here, for `ws` needs them in one piece. */
   readonly #isPlain: boolean;
+  /** Whose the other end is. */
   readonly #from: 'client' | 'server';
   readonly #maxBytes: number;
+  readonly #masked: MaskedFrames = new MaskedFrames();
   #connection: TunnelConnection | undefined;
   #unsentBytes = 0;
   #isCorked = false;
@@ -39,7 +40,6 @@ export class WsWire implements Wire {
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#isPlain = webSocket.extensions === '';
-    this.#takesParts = end === 'server' && this.#isPlain;
     this.#from = end === 'server' ? 'client' : 'server';
     this.#maxBytes = maxBytes;
   }
@@ -106,8 +106,9 @@ export class WsWire implements Wire {
     const taken = this.#taken(length);
     this.#cork();
     const { readyState, OPEN } = this.#webSocket;
-    if (this.#takesParts && readyState === OPEN) this.#write([frameHead(length), ...packet], taken);
-    else this.#webSocket.send(Buffer.concat(packet), taken);
+    if (!this.#isPlain || readyState !== OPEN) this.#webSocket.send(Buffer.concat(packet), taken);
+    else if (this.#from === 'client') this.#write([frameHead(length), ...packet], taken);
+    else this.#writeMasked(packet, taken);
     if (this.isFull) this.#uncork();
     return !this.isFull;
   }
@@ -115,6 +116,14 @@ export class WsWire implements Wire {
   close(code: number, reason: string): void {
     this.#end(code, reason);
     this.#uncork();
+  }
+
+  #writeMasked(packet: Parts, taken: () => void): void {
+    const frame = this.#masked.frame(packet);
+    this.#socket.write(frame, () => {
+      this.#masked.release(frame);
+      taken();
+    });
   }
 
   #write(parts: Parts, taken: () => void): void {

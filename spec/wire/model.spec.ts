@@ -4,6 +4,7 @@ import { EMPTY, NEVER } from 'rxjs';
 import { execFileSync } from 'node:child_process';
 import type { ExecRequest, SandboxSpec } from 'sandbox-rx';
 import {
+  decodedInput,
   decodedOutput,
   encodedOutput,
   execOpeningOf,
@@ -13,6 +14,7 @@ import {
   CreateSandboxRequest,
   ExecStreamInit,
   ExecStreamOutput_Stream,
+  ExecStreamRequest,
   ExecStreamResponse,
   Sandbox,
   SandboxStatus,
@@ -209,6 +211,24 @@ describe('output in a frame', () => {
         },
       ),
     );
+  });
+
+  it('of input is read in parts, and from nothing else', () => {
+    const { encode } = ExecStreamRequest;
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(), (value, cut) => {
+        const bytes = encode({ message: { $case: 'stdin', value } }).finish();
+        const at = cut % (bytes.length + 1);
+        const read = decodedInput([bytes.subarray(0, at), bytes.subarray(at)]);
+        expect(concat(read ?? [Buffer.from('none')])).toEqual(Buffer.from(value));
+        const more = concat([bytes, encode({ message: { $case: 'close', value: {} } }).finish()]);
+        expect(decodedInput([more])).toBeUndefined();
+        expect(decodedInput([bytes.subarray(0, -1)])).toBeUndefined();
+      }),
+    );
+    const resize = { $case: 'resize' as const, value: { width: 80, height: 24 } };
+    expect(decodedInput([encode({ message: resize }).finish()])).toBeUndefined();
+    expect(decodedInput([])).toBeUndefined();
   });
 
   it('is not read from anything else', () => {

@@ -14,9 +14,12 @@ afterEach(() => {
   server.close();
 });
 
-/** A client, and the server's end of its WebSocket, which goes over a wire; `packets`: what came. */
+const ignore = (): void => undefined;
+
+/** A client and what it goes over, and the server's end of its WebSocket, which goes over a wire; `packets`: what came. */
 async function connected(): Promise<{
   client: WebSocket;
+  clientSocket: Duplex;
   served: WebSocket;
   wire: WsWire;
   packets: Uint8Array[];
@@ -24,6 +27,7 @@ async function connected(): Promise<{
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const client = new WebSocket(`ws://127.0.0.1:${port}`);
+  const upgraded = once(client, 'upgrade');
   const [request, socket, head] = (await once(server, 'upgrade')) as [
     IncomingMessage,
     Duplex,
@@ -32,13 +36,13 @@ async function connected(): Promise<{
   const served = await new Promise<WebSocket>((resolve) => {
     webSockets.handleUpgrade(request, socket, head, resolve);
   });
-  const ignore = (): void => undefined;
   const packets: Uint8Array[] = [];
   const received = (parts: readonly Uint8Array[]): unknown => packets.push(concat(parts));
   const wire = new WsWire({ webSocket: served, socket, end: 'server', maxBytes: 100_000 });
   wire.carry({ received, drained: ignore, lost: ignore });
   if (client.readyState !== WebSocket.OPEN) await once(client, 'open');
-  return { client, served, wire, packets };
+  const [{ socket: clientSocket }] = (await upgraded) as [IncomingMessage];
+  return { client, clientSocket, served, wire, packets };
 }
 
 describe('a wire', () => {
@@ -97,5 +101,26 @@ describe('a wire', () => {
     const [code] = (await once(client, 'close')) as [number];
     expect(code).toBe(1009);
     expect(packets).toEqual([]);
+  });
+
+  it('of a client hides what it sends, and does not write over what is still under way', async () => {
+    const { client, clientSocket: socket, packets } = await connected();
+    const wire = new WsWire({ webSocket: client, socket, end: 'client', maxBytes: 1024 });
+    wire.carry({ received: ignore, drained: ignore, lost: ignore });
+    const sizes = [0, 1, 100, 20_000, 66_000, 69_600, 69_632, 99_999];
+    const sent = Array.from({ length: 200 }, (_, index) =>
+      Buffer.alloc(sizes[index % sizes.length] ?? 0, index),
+    );
+    // More than sockets take at once.
+    for (const packet of sent) {
+      const at = packet.length >> 2;
+      wire.send([packet.subarray(0, at), packet.subarray(at)]);
+    }
+    // An answer to what was sent last.
+    client.ping();
+    await once(client, 'pong');
+    expect(packets.map((packet, index) => Buffer.compare(packet, sent[index] ?? packet))).toEqual(
+      sent.map(() => 0),
+    );
   });
 });

@@ -17,6 +17,7 @@ import type { Caller } from '../auth/tokens.js';
 import { badField } from '../bad-field.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
 import type { Calls, OpenCall } from '../calls/calls.js';
+import type { ReadParts } from '../served-method.js';
 
 /** A call that came through a tunnel. */
 export interface TunnelArrival {
@@ -32,6 +33,7 @@ export interface TunnelArrival {
 interface Types<Request, Response> {
   readonly requestType: Codec<Request>;
   readonly responseType: Codec<Response>;
+  readonly readParts?: ReadParts<Request> | undefined;
 }
 
 /** A caller is behind when so much of a call waits for it. */
@@ -131,14 +133,19 @@ export class TunnelCall<Request, Response>
 
   message(parts: Parts): void {
     if (this.#isOver) return;
-    let request: Request;
+    const { requestType, readParts } = this.#types;
+    let requests: readonly Request[];
     try {
-      request = decodeExactly(this.#types.requestType, joined(parts));
+      requests = readParts?.(parts) ?? [decodeExactly(requestType, joined(parts))];
     } catch (error) {
       this.#cut(badField('request', messageOf(error)));
       return;
     }
-    this.#listener?.message(request);
+    for (const request of requests) this.#tell(request);
+  }
+
+  #tell(request: Request): void {
+    if (!this.#isOver) this.#listener?.message(request);
   }
 
   halfClosed(): void {
