@@ -5,9 +5,8 @@ import type { TunnelConnection, Wire } from '../wire/tunnel/connection.js';
 import { BinaryFrames } from './binary-frames.js';
 import { frameHead } from './frame-head.js';
 import { MaskedFrames } from './masked-frames.js';
+import { Room } from './room.js';
 
-/** As much may be under way; then what is sent waits where the turns are taken. */
-const roomBytes = 65_536;
 /** So long a client may take to say that it has closed its end too: one that is not there never does. */
 const closeMs = 2000;
 
@@ -32,7 +31,8 @@ export class WsWire implements Wire {
   readonly #maxBytes: number;
   readonly #masked: MaskedFrames = new MaskedFrames();
   #connection: TunnelConnection | undefined;
-  #unsentBytes = 0;
+  /** What is sent beyond it waits where the turns are taken. */
+  readonly #room: Room = new Room(() => performance.now());
   #isCorked = false;
   #isEnding = false;
 
@@ -46,7 +46,7 @@ export class WsWire implements Wire {
 
   /** The client is behind. */
   get isFull(): boolean {
-    return this.#unsentBytes >= roomBytes;
+    return this.#room.isFull;
   }
 
   /** Tells the connection what comes. */
@@ -151,11 +151,9 @@ export class WsWire implements Wire {
 
   /** Counts what is under way until the connection has it. */
   #taken(length: number): () => void {
-    this.#unsentBytes += length;
+    this.#room.take(length);
     return () => {
-      const before = this.#unsentBytes;
-      this.#unsentBytes -= length;
-      if (before >= roomBytes && !this.isFull) this.#connection?.drained();
+      if (this.#room.give(length)) this.#connection?.drained();
     };
   }
 
