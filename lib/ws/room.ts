@@ -1,6 +1,6 @@
 /** The least that may be under way, and the most. */
 const leastBytes = 65_536;
-const mostBytes = 262_144;
+const mostBytes = 524_288;
 /** So long a message may have to wait for what others have sent before it. */
 const soonMs = 1;
 
