@@ -134,9 +134,17 @@ function takeBytes(/** @type {import('ws').WebSocket} */ socket, /** @type {numb
   });
 }
 
+/**
+ * What all runs write, by its size: what memory costs that is in no cache is then the same for one run and for many.
+ *
+ * @type {Map<number, import('../../lib/testing.js').ProgramStep>}
+ */
+const blocks = new Map();
+
 /** Writes so many bytes in pieces of a size. */
 function* zeros(/** @type {{ command: readonly string[] }} */ { command: [, total, size] }) {
-  const step = out(Buffer.alloc(Number(size)));
+  const step = blocks.get(Number(size)) ?? out(Buffer.alloc(Number(size)));
+  blocks.set(Number(size), step);
   for (let left = Number(total); left > 0; left -= Number(size)) yield step;
 }
 
