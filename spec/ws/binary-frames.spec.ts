@@ -91,6 +91,21 @@ describe('binary frames', () => {
     );
   });
 
+  it('come in few parts, however small the reads were', () => {
+    const counts: number[] = [];
+    const listener = {
+      message: (parts: readonly Uint8Array[]) => counts.push(parts.length),
+      other: () => undefined,
+    };
+    const payload = new Uint8Array(65_536);
+    const bytes = encoded({ first: finalBinary, payload, key: undefined });
+    for (const step of [1000, 40_000]) {
+      const frames = new BinaryFrames({ from: 'server', maxBytes: Infinity }, listener);
+      for (let at = 0; at < bytes.length; at += step) frames.read(bytes.subarray(at, at + step));
+    }
+    expect(counts).toEqual([1, 2]);
+  });
+
   it('are left to others where they are wrong: masked or not, too long, amid a message in several frames', () => {
     const key = Uint8Array.of(1, 2, 3, 4);
     const body = Uint8Array.of(5, 6, 7);
