@@ -1,4 +1,5 @@
 import { concatBytes, type Parts } from '../process/bytes.js';
+import { finalBinary, keyBytes, masked } from './frame-head.js';
 import { mask } from './masking.js';
 
 /** Who is given what comes. */
@@ -9,11 +10,8 @@ export interface FrameListener {
   other(bytes: Uint8Array): void;
 }
 
-/** FIN, and the opcode of a binary frame. */
-const finalBinary = 0x82;
 const opcodeOf = (first: number): number => first & 0x0f;
 const isFinal = (first: number): boolean => first >= 0x80;
-const masked = 0x80;
 const continuation = 0;
 const binary = 2;
 const closing = 8;
@@ -87,7 +85,7 @@ export class BinaryFrames {
     const second = this.#head[1] ?? 0;
     const short = second & 0x7f;
     const extended = short < 126 ? 0 : short === 126 ? 2 : 8;
-    return 2 + extended + (second >= masked ? 4 : 0);
+    return 2 + extended + (second >= masked ? keyBytes : 0);
   }
 
   #begin(): void {
@@ -96,7 +94,7 @@ export class BinaryFrames {
     this.#length = this.#left = lengthIn(head);
     if (this.#isTaken(head)) {
       this.#parts = [];
-      this.#key = head.subarray(head.length - 4);
+      this.#key = head.subarray(head.length - keyBytes);
     } else {
       this.#parts = undefined;
       this.#noteKind(head[0] ?? 0);

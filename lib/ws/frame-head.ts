@@ -2,8 +2,9 @@
 export const keyBytes = 4;
 
 /** FIN, and the opcode of a binary frame. */
-const finalBinary = 0x82;
-const masked = 0x80;
+export const finalBinary = 0x82;
+/** In the byte of the length. */
+export const masked = 0x80;
 
 /**
  * What a binary message of one frame begins with on the wire; `key`: of a client, whose frames are masked.
