@@ -12,6 +12,7 @@ import {
   Subject,
   take,
   throwError,
+  timer,
 } from 'rxjs';
 import {
   CancelledError,
@@ -176,14 +177,33 @@ describe('pipeProcesses', () => {
 
     it('has one ended that goes on writing after the signal; its status is not known then', () => {
       marbles(({ cold, expectObservable, flush }) => {
-        cold('5ms a 9ms a 184ms a 19ms a').subscribe(() => {
+        cold('5ms a 9ms a 984ms a 19ms a').subscribe(() => {
           driven$.next(out('y'));
         });
         const events$ = pipeline('driven', 'first').exec$().pipe(map(shown));
-        // SIGPIPE at 15 ms; the first write 200 ms after that is at 220 ms.
-        expectObservable(events$).toBe('5ms y 214ms (x|)', { y: '1 stdout y', x: '141 of null 0' });
+        // SIGPIPE at 15 ms; the first write a second after that is at 1020 ms.
+        expectObservable(events$).toBe('5ms y 1014ms (x|)', {
+          y: '1 stdout y',
+          x: '141 of null 0',
+        });
         flush();
         expect(ended()).toEqual(['driven cancelled', 'first exited']);
+      });
+    });
+
+    it('waits for its exit as long as the signal takes to get there', async () => {
+      const signal = (): ReturnType<typeof backend.signal> => timer(5_000).pipe(ignoreElements());
+      sandbox = await new SandboxClient(alteredBackend(backend, { signal })).create();
+      marbles(({ cold, expectObservable }) => {
+        cold<ProgramStep>('5ms y 9ms y 2985ms y 2014ms x', {
+          y: out('y'),
+          x: exit(141, 'SIGPIPE'),
+        }).subscribe(driven$);
+        const events$ = pipeline('driven', 'first').exec$().pipe(map(shown));
+        expectObservable(events$).toBe('5ms y 5010ms (x|)', {
+          y: '1 stdout y',
+          x: '141SIGPIPE of 141SIGPIPE 0',
+        });
       });
     });
 

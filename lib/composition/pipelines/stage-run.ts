@@ -12,8 +12,11 @@ import type { OutputEvent, ProcessEvent, StageStatus } from '../../process/proce
 import type { OpenRun } from '../../sandbox/sandbox.js';
 import type { Pipe } from './pipe.js';
 
-/** How long a command may go on writing into a closed pipe after it was told so, before it is ended. */
-const brokenPipeGraceMs = 200;
+/**
+ * How long a command may go on writing into a closed pipe after it was sent the signal, before it is ended. What it wrote
+ * before is still on its way then, and a busy machine takes its time with it.
+ */
+const brokenPipeGraceMs = 1_000;
 
 /** What a stage tells its pipeline. */
 export interface StageObserver {
@@ -46,8 +49,10 @@ export class StageRun implements Observer<ProcessEvent> {
   #subscriber: Subscriber<ProcessEvent> | undefined;
   #isHeld = false;
   #isPaused = false;
-  /** When it was told that nobody reads it any more. */
-  #brokenAtMs: number | undefined;
+  /** It is being told, or was, that nobody reads it any more. */
+  #isBroken = false;
+  /** When it had been told. */
+  #toldAtMs: number | undefined;
 
   constructor(
     run: OpenRun,
@@ -123,18 +128,29 @@ export class StageRun implements Observer<ProcessEvent> {
 
   /** It writes, and nobody reads: what the system tells by a signal, and by an error to whom that does not end. */
   #break(): void {
-    const now = this.#scheduler.now();
-    if (this.#brokenAtMs === undefined) {
-      this.#brokenAtMs = now;
-      // Where it is over meanwhile, its exit is on the way.
-      this.kill('SIGPIPE').result$.subscribe({
-        error: (error: unknown) => {
-          if (error instanceof UnsupportedError) this.#giveUp();
-        },
-      });
-    } else if (now - this.#brokenAtMs >= brokenPipeGraceMs) {
+    if (!this.#isBroken) {
+      this.#isBroken = true;
+      this.#tellBroken();
+    } else if (
+      this.#toldAtMs !== undefined &&
+      this.#scheduler.now() - this.#toldAtMs >= brokenPipeGraceMs
+    ) {
       this.#giveUp();
     }
+  }
+
+  #tellBroken(): void {
+    const told = (): void => {
+      this.#toldAtMs = this.#scheduler.now();
+    };
+    this.kill('SIGPIPE').result$.subscribe({
+      complete: told,
+      error: (error: unknown) => {
+        if (error instanceof UnsupportedError) this.#giveUp();
+        // Where it is over meanwhile, its exit is on the way.
+        else told();
+      },
+    });
   }
 
   #giveUp(): void {
