@@ -135,7 +135,7 @@ function addLimitOptions(command: Command): Command {
     .option('--max-tunnels-per-token <number>', 'the same, for each token', wholeNumber)
     .option('--max-message-bytes <number>', 'largest message (default: 104857600)', wholeNumber)
     .option('--max-stdin-bytes <number>', 'waiting input of a run (default: 33554432)', wholeNumber)
-    .option('--max-frame-bytes <number>', 'output in one message (default: 262144)', wholeNumber);
+    .option('--max-frame-bytes <number>', 'output in one message (default: 524288)', wholeNumber);
 }
 
 function wholeNumber(text: string): number {

@@ -33,7 +33,7 @@ export interface HostLimits {
   readonly maxStdinBytes?: number;
   /**
    * Output in one message, in bytes. As much is gathered for a caller who is behind: larger messages cost less, smaller ones
-   * less memory. Default 262144.
+   * less memory. Default 524288.
    */
   readonly maxFrameBytes?: number;
   /**
@@ -56,7 +56,7 @@ export const usualLimits: Required<
   maxTunnelsPerToken: Infinity,
   maxMessageBytes,
   maxStdinBytes: 33_554_432,
-  maxFrameBytes: 262_144,
+  maxFrameBytes: 524_288,
 };
 
 const counts = [

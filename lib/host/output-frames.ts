@@ -13,7 +13,7 @@ interface WaitingFrame extends FrameOutput {
 
 /** How frames are made. */
 interface FramesOptions {
-  /** Output in one frame at most, in bytes; as much may wait, beside what the connection has. */
+  /** Output in one frame at most, in bytes. About as much may wait, beside what the connection has. */
   readonly maxFrameBytes: number;
   /** Makes the process wait, or go on. */
   readonly pause: (paused: boolean) => void;
@@ -29,8 +29,9 @@ type Stream = Pick<HostStream<never, never>, 'sendEncoded' | 'whenDrained' | 'pi
  */
 export class OutputFrames {
   readonly #stream: Stream;
-  readonly #options: FramesOptions;
+  readonly #pause: (paused: boolean) => void;
   readonly #maxFrameBytes: number;
+  readonly #maxWaitingBytes: number;
   /** In the order in which it came. */
   readonly #waiting: WaitingFrame[] = [];
   #waitingBytes = 0;
@@ -39,10 +40,12 @@ export class OutputFrames {
   #isDue = false;
   #isPaused = false;
 
-  constructor(stream: Stream, options: FramesOptions) {
+  constructor(stream: Stream, { maxFrameBytes, pause }: FramesOptions) {
     this.#stream = stream;
-    this.#options = options;
-    this.#maxFrameBytes = Math.min(options.maxFrameBytes, stream.pieceBytes);
+    this.#pause = pause;
+    this.#maxFrameBytes = Math.min(maxFrameBytes, stream.pieceBytes);
+    // Where frames are small, a few of them.
+    this.#maxWaitingBytes = Math.min(maxFrameBytes, 4 * stream.pieceBytes);
   }
 
   add({ type, data }: OutputEvent): void {
@@ -119,9 +122,9 @@ export class OutputFrames {
   }
 
   #setPaused(): void {
-    const isFull = this.#waitingBytes >= this.#options.maxFrameBytes;
+    const isFull = this.#waitingBytes >= this.#maxWaitingBytes;
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
-    this.#options.pause(isFull);
+    this.#pause(isFull);
   }
 }

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 const pieceBytes = 1000;
-const pieceCount = 8000;
+const pieceCount = 24_000;
 
 /** Pieces with a number each: long stretches of standard output, with a little standard error between them. */
 const pieces = Array.from({ length: pieceCount }, (_, index) => ({
@@ -69,8 +69,8 @@ describe('the output of a run', () => {
       await elapsed(100);
       return still;
     });
-    // What the connection, its ends and the host hold.
-    expect(taken * pieceBytes).toBeLessThan(2 ** 22);
+    // What the connection, its ends and the host hold; grpc-js takes 16 messages for who does not read.
+    expect(taken * pieceBytes).toBeLessThan(2 ** 24);
 
     stream.resume();
     await eventually('it is over', () => isOver);
@@ -84,7 +84,7 @@ describe('the output of a run', () => {
     expect(told).toEqual(pieces);
     const sizes = frames.map(({ text }) => text.length);
     expect(Math.max(...sizes)).toBeGreaterThan(200_000);
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(262_144);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(524_288);
   });
 
   it('comes in frames of no more than maxFrameBytes, in whatever pieces it was written', async () => {

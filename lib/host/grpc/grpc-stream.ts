@@ -1,5 +1,5 @@
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
-import type { Parts } from '../../process/bytes.js';
+import { lengthOf, type Parts } from '../../process/bytes.js';
 import type { Codec } from '../../wire/codec.js';
 import type { Scope } from '../auth/scope.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
@@ -9,7 +9,7 @@ import { metadataOf, plain, statusOf } from './metadata.js';
 
 /** A call whose answers are encoded before they are written. */
 type StreamCall<Request> =
-  ServerDuplexStream<Request, Uint8Array> | ServerWritableStream<unknown, Uint8Array>;
+  ServerDuplexStream<Request, Parts> | ServerWritableStream<unknown, Parts>;
 
 /** A caller is behind when so much waits for it. */
 const aheadBytes = 65_536;
@@ -67,16 +67,12 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
   }
 
   send(message: Response): boolean {
-    return this.#write(this.#encode(message));
+    return this.sendEncoded([this.#encode(message)]);
   }
 
   sendEncoded(message: Parts): boolean {
-    return this.#over || this.#write(Buffer.concat(message));
-  }
-
-  #write(message: Uint8Array): boolean {
     if (this.#over) return true;
-    const { length } = message;
+    const length = lengthOf(message);
     this.#unsentBytes += length;
     this.#call.write(message, () => {
       this.#unsentBytes -= length;

@@ -16,6 +16,8 @@ import {
   type ServerStreamingMethod,
   type UnaryMethod,
 } from '../served-method.js';
+import type { Parts } from '../../process/bytes.js';
+import { bufferOfParts } from './parts-buffer.js';
 import { callerOf } from './callers.js';
 import { GrpcHostStream } from './grpc-stream.js';
 import { bufferOf, metadataOf, plain, statusOf } from './metadata.js';
@@ -51,14 +53,14 @@ export const grpcSink: MethodSink<GrpcMethod> = {
         },
       );
     };
-    const serialize = (response: Response): Uint8Array =>
-      method.responseType.encode(response).finish();
+    const serialize = (response: Response): Buffer =>
+      bufferOf(method.responseType.encode(response).finish());
     const kind = { handle, requestStream: false, responseStream: false };
     return served({ ...method, serialize }, kind);
   },
 
   serverStreaming<Request, Response>(method: ServerStreamingMethod<Request, Response>): GrpcMethod {
-    const handle: handleServerStreamingCall<Request, Uint8Array> = (call) => {
+    const handle: handleServerStreamingCall<Request, Parts> = (call) => {
       marked(call);
       method.answer(call.request, new GrpcHostStream<never, Response>(call, method));
     };
@@ -66,7 +68,7 @@ export const grpcSink: MethodSink<GrpcMethod> = {
   },
 
   bidirectional<Request, Response>(method: BidirectionalMethod<Request, Response>): GrpcMethod {
-    const handle: handleBidiStreamingCall<Request, Uint8Array> = (call) => {
+    const handle: handleBidiStreamingCall<Request, Parts> = (call) => {
       marked(call);
       method.answer(new GrpcHostStream<Request, Response>(call, method));
     };
@@ -83,7 +85,7 @@ interface Opened<Request> {
 
 /** A call, and how its answers get on the wire. */
 interface ServedCall<Request, Answer> extends Opened<Request> {
-  readonly serialize: (answer: Answer) => Uint8Array;
+  readonly serialize: (answer: Answer) => Buffer;
 }
 
 function served<Request, Answer>(
@@ -100,7 +102,7 @@ function served<Request, Answer>(
     ...{ path, ...streams, originalName: name },
     requestSerialize: (request) => bufferOf(requestType.encode(request).finish()),
     requestDeserialize: (bytes) => decodeExactly(requestType, bytes),
-    responseSerialize: (answer) => bufferOf(serialize(answer)),
+    responseSerialize: serialize,
     responseDeserialize: () => {
       throw new Error('a server reads no answers');
     },
@@ -109,9 +111,9 @@ function served<Request, Answer>(
 }
 
 /** The answers of a stream are encoded before they are written: that is how what waits is known in bytes. */
-function encoded<Request>(method: Opened<Request>): ServedCall<Request, Uint8Array> {
+function encoded<Request>(method: Opened<Request>): ServedCall<Request, Parts> {
   const { name, path, requestType } = method;
-  return { name, path, requestType, serialize: (bytes) => bytes };
+  return { name, path, requestType, serialize: bufferOfParts };
 }
 
 /** Answers at once with what tells a client of ours that this is a host of ours. */
