@@ -121,8 +121,10 @@ export class OutputFrames {
     }
   }
 
+  /** Room for half has to be there before the process goes on: it does not stop and start for each frame. */
   #setPaused(): void {
-    const isFull = this.#waitingBytes >= this.#maxWaitingBytes;
+    const limit = this.#isPaused ? this.#maxWaitingBytes / 2 : this.#maxWaitingBytes;
+    const isFull = this.#waitingBytes >= limit;
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
     this.#pause(isFull);

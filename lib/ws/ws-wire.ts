@@ -149,11 +149,14 @@ export class WsWire implements Wire {
     });
   }
 
-  /** Counts what is under way until the connection has it. */
+  /**
+   * Counts what is under way until the connection has it. No more is sent in the same turn of the event loop: a system that
+   * takes all of it at once would be filled to the brim, and then take it by and by.
+   */
   #taken(length: number): () => void {
     this.#room.take(length);
     return () => {
-      if (this.#room.give(length)) this.#connection?.drained();
+      if (this.#room.give(length)) setImmediate(() => this.#connection?.drained());
     };
   }
 

@@ -23,6 +23,8 @@ export class MemoryRun {
   readonly #scheduler: SchedulerLike;
   readonly #signals: Subject<string> = new Subject();
   readonly #work = new Subscription();
+  /** The last turn that was scheduled. */
+  #turn: Subscription | undefined;
   readonly #offsets: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
   /** Steps that were pushed and not yet taken. */
   readonly #queue: ProgramStep[] = [];
@@ -42,6 +44,7 @@ export class MemoryRun {
     this.#scheduler = scheduler;
     this.#joined = stderr === 'stdout' || tty !== undefined;
     subscriber.add(this.#work);
+    this.#work.add(() => this.#turn?.unsubscribe());
     this.#work.add(
       paused$.subscribe({
         next: (paused) => {
@@ -105,12 +108,10 @@ export class MemoryRun {
   #schedule(delayMs: number): void {
     if (this.#scheduled || this.#subscriber.closed) return;
     this.#scheduled = true;
-    this.#work.add(
-      this.#scheduler.schedule(() => {
-        this.#scheduled = false;
-        this.#takeTurn();
-      }, delayMs),
-    );
+    this.#turn = this.#scheduler.schedule(() => {
+      this.#scheduled = false;
+      this.#takeTurn();
+    }, delayMs);
   }
 
   #takeTurn(): void {

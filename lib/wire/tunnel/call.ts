@@ -25,7 +25,7 @@ export interface CallHost extends Receiving {
   /** The call may have something to send. */
   wake(call: Sender): void;
   /** The call has credit to give. */
-  creditDue(call: Call): void;
+  creditDue(call: Call, isUrgent: boolean): void;
   /** The call is over: its stream is free. */
   forget(call: Call): void;
 }
@@ -122,8 +122,8 @@ export abstract class Call implements Sender {
       message: (message) => {
         this.message(message);
       },
-      creditDue: () => {
-        host.creditDue(this);
+      creditDue: (isUrgent) => {
+        host.creditDue(this, isUrgent);
       },
       overflow: () => {
         this.failed('there is no room for a message as large as this');

@@ -18,8 +18,8 @@ export interface Receiving {
 /** Whom a receiving side tells. */
 export interface IncomingObserver {
   message(message: Parts): void;
-  /** There is credit to give. */
-  creditDue(): void;
+  /** There is credit to give; `isUrgent`: before the other end has none left. */
+  creditDue(isUrgent: boolean): void;
   /** A message is longer than there is room for. */
   overflow(): void;
 }
@@ -171,7 +171,8 @@ export class Incoming {
       }
       this.#ahead = this.#partCost;
     }
-    if (this.#wanted - this.#granted >= this.#window / 2) this.#observer.creditDue();
+    if (this.#wanted - this.#granted >= this.#window / 2)
+      this.#observer.creditDue(this.#granted - this.#received <= this.#window / 4);
   }
 
   #release(): void {

@@ -1,5 +1,5 @@
 import type { Parts } from '../../process/bytes.js';
-import type { Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
+import type { Limits, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { Acknowledging } from './acknowledging.js';
 import type { Call, CallHost } from './call.js';
 import { Timer, type Clock } from './clock.js';
@@ -45,6 +45,8 @@ export interface SessionOptions {
 
 /** Credits in one packet: as many fit into the smallest that every end takes. */
 const creditsInPacket = 1000;
+/** So long a credit may wait for those of other streams, as long as its own has some left. */
+const creditDelayMs = 1;
 /** An acknowledgement goes out at once when as much has come of what the other end keeps. */
 const acknowledgedShare = 1 / 4;
 
@@ -64,6 +66,8 @@ export class Session implements CallHost {
   readonly #grace: Timer;
   readonly #calls: Map<number, Call> = new Map();
   readonly #credits: Set<Call> = new Set();
+  readonly #creditDelay: Timer;
+  #isCreditDue = false;
   #lastStream = 0;
   #link: Link | undefined;
   #ended = false;
@@ -82,6 +86,7 @@ export class Session implements CallHost {
     this.#outbox = new Outbox(limits.maxUnackedBytes);
     this.#writer = new PacketWriter(this.peer.maxFrameBytes);
     this.#grace = new Timer(clock.scheduler);
+    this.#creditDelay = new Timer(clock.scheduler);
     this.#acknowledging = new Acknowledging({
       clock,
       delayMs: limits.ackDelayMs,
@@ -140,6 +145,7 @@ export class Session implements CallHost {
     this.#grace.clear();
     for (const call of this.#calls.values())
       if (call.toldCredit !== undefined) this.#credits.add(call);
+    this.#isCreditDue = true;
     if (this.#goAway !== undefined) this.#goAway.isDue = true;
     old?.close('superseded', 'the session goes on over another connection');
     link.wake();
@@ -178,9 +184,13 @@ export class Session implements CallHost {
     this.#link?.wake();
   }
 
-  creditDue(call: Call): void {
+  creditDue(call: Call, isUrgent: boolean): void {
     this.#credits.add(call);
-    this.#link?.wake();
+    if (isUrgent) this.#giveCredit();
+    else if (!this.#creditDelay.isSet)
+      this.#creditDelay.set(creditDelayMs, () => {
+        this.#giveCredit();
+      });
   }
 
   add(stream: number, call: Call): void {
@@ -215,6 +225,7 @@ export class Session implements CallHost {
     if (this.#ended) return;
     this.#ended = true;
     this.#grace.clear();
+    this.#creditDelay.clear();
     this.#acknowledging.stop();
     const link = this.#link;
     this.#link = undefined;
@@ -239,17 +250,30 @@ export class Session implements CallHost {
     return this.#calls.get(stream);
   }
 
+  #giveCredit(): void {
+    if (this.#credits.size === 0) return;
+    this.#isCreditDue = true;
+    this.#link?.wake();
+  }
+
   #control(): Parts | undefined {
     const isGoing = this.#goAway?.isDue === true;
-    if (!this.#acknowledging.isDue && this.#credits.size === 0 && !isGoing) return undefined;
-    const credits = [...this.#credits].slice(0, creditsInPacket).flatMap((call) => {
-      this.#credits.delete(call);
-      const offset = call.takeCredit();
-      return offset === undefined ? [] : [{ stream: call.id, offset: BigInt(offset) }];
-    });
+    const hasCredits = this.#isCreditDue && this.#credits.size > 0;
+    if (!this.#acknowledging.isDue && !hasCredits && !isGoing) return undefined;
+    const credits = this.#takeCredits();
     const goAway = isGoing ? { lastStream: this.#goAway?.lastStream ?? 0 } : undefined;
     if (this.#goAway !== undefined) this.#goAway.isDue = false;
     return controlPacket({ ack: BigInt(this.#acknowledging.take()), credits, goAway });
+  }
+
+  #takeCredits(): Packet['credits'] {
+    const calls = [...this.#credits].slice(0, creditsInPacket);
+    for (const call of calls) this.#credits.delete(call);
+    this.#isCreditDue = this.#credits.size > 0;
+    return calls.flatMap((call) => {
+      const offset = call.takeCredit();
+      return offset === undefined ? [] : [{ stream: call.id, offset: BigInt(offset) }];
+    });
   }
 
   #filled(): Parts | undefined {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { joined } from '../../../lib/process/bytes.js';
+import { Packet } from '../../../lib/wire/generated/sandboxrx/tunnel/v1/tunnel.js';
 import { block, ok, Pair, same, type Seen, type Served } from './pair.js';
 
 const frame = 66_560;
@@ -71,6 +73,45 @@ describe('streams of one tunnel', () => {
     pair.time.pass(100);
     expect(sent.sent).toBeLessThan(64 * 16 + 8);
     expect(sent.sent).toBeGreaterThan(64 * 15);
+  });
+});
+
+describe('credits', () => {
+  /** What the client said in packets with credits, from now on: how many there are in each, and when it was said. */
+  function credits(pair: Pair): { readonly at: number; readonly count: number }[] {
+    const said: { at: number; count: number }[] = [];
+    const { client } = pair.line;
+    const send = client.send.bind(client);
+    client.send = (parts) => {
+      const count = Packet.decode(joined(parts)).credits.length;
+      if (count > 0) said.push({ at: pair.time.scheduler.now(), count });
+      return send(parts);
+    };
+    return said;
+  }
+
+  it('of several streams go together, as long as each has some left', () => {
+    const pair = new Pair({ limits: { windowBytes: 64 * kib } }).ready();
+    const calls = Array.from({ length: 8 }, () => pair.call());
+    pair.line.roomBytes = Infinity;
+    // A message takes 0.2 ms.
+    pair.line.bytesPerMs = 5 * 40 * kib;
+    const said = credits(pair);
+    for (const { served } of calls) served.call.send([block(40 * kib)]);
+    pair.time.pass(10);
+    expect(said.reduce((sum, { count }) => sum + count, 0)).toBe(8);
+    expect(said.length).toBeLessThan(4);
+  });
+
+  it('go at once when a stream has little left', () => {
+    const pair = new Pair({ limits: { windowBytes: 64 * kib } }).ready();
+    const { seen, served } = pair.call();
+    const said = credits(pair);
+    let readAt = 0;
+    seen.onMessage = () => (readAt = pair.time.scheduler.now());
+    served.call.send([block(60 * kib)]);
+    pair.time.pass(10);
+    expect(said).toEqual([{ at: readAt, count: 1 }]);
   });
 });
 
