@@ -46,20 +46,21 @@ export function readPacket(bytes: Parts): ReadPacket {
 /** A packet that has nothing but frames, as most do; `undefined` for another one. */
 function framesOnly(bytes: Parts): ReadPacket | undefined {
   const reader = new FieldReader(bytes);
-  const numbers = { seq: 0, ack: 0 };
+  let seq = 0;
+  let ack = 0;
   const frames: ReadFrame[] = [];
   while (!reader.isAtEnd) {
     const tag = reader.varint();
-    if (tag === packetTag.seq) numbers.seq = reader.varint();
-    else if (tag === packetTag.ack) numbers.ack = reader.varint();
+    if (tag === packetTag.seq) seq = reader.varint();
+    else if (tag === packetTag.ack) ack = reader.varint();
     else {
       const frame = tag === packetTag.frames ? reader.bytes() : undefined;
       if (frame === undefined) return undefined;
       frames.push(messageFrame(frame) ?? anyFrame(Frame.decode(joined(frame))));
     }
+    // At once: it is not known where such a number ends.
+    if (Number.isNaN(seq + ack)) return undefined;
   }
-  const { seq, ack } = numbers;
-  if (Number.isNaN(seq + ack)) return undefined;
   return { ...nothing, seq: BigInt(seq), ack: BigInt(ack), frames };
 }
 
@@ -70,10 +71,12 @@ function messageFrame(bytes: Parts): ReadFrame | undefined {
   const reader = new FieldReader(bytes);
   if (reader.varint() !== streamTag) return undefined;
   const stream = reader.varint();
+  // Nor one that is not a number.
+  if (!(stream <= maxStream)) return undefined;
   const tag = reader.varint();
   if (tag !== frameTag.chunk && tag !== frameTag.message) return undefined;
   const value = reader.bytes();
-  if (value === undefined || !reader.isAtEnd || stream > maxStream) return undefined;
+  if (value === undefined || !reader.isAtEnd) return undefined;
   return { stream, body: { $case: tag === frameTag.chunk ? 'chunk' : 'message', value } };
 }
 

@@ -77,6 +77,14 @@ describe('a packet', () => {
     );
   });
 
+  it('with a number that goes on where another field would begin is not misread', () => {
+    // `seq` is 2^52, whose last byte is also the tag of `seq`; then `ack`, which is cut off.
+    const bytes = Uint8Array.of(8, 128, 128, 128, 128, 128, 128, 128, 8, 16);
+    expect(() => readPacket([bytes])).toThrow('this is no packet');
+    const { seq } = readPacket([bytes.subarray(0, 9)]);
+    expect(seq).toBe(1n << 52n);
+  });
+
   it('fits what it says, at the largest numbers, and is not changed by the next', () => {
     const writer = new PacketWriter(16_384);
     for (const length of [16_384, 8_000, 10]) {
