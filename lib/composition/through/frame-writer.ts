@@ -2,7 +2,7 @@ import { concatBytes } from '../../process/bytes.js';
 import { encodeStdin } from '../../process/stdin.js';
 import type { StreamWriter } from '../../process/stream-writer.js';
 import { Queue } from '../../process/queue.js';
-import type { Frame } from './framing.js';
+import { frameLength, type Frame } from './framing.js';
 
 /** A write is not begun larger than this. */
 const maxBatchLength = 65_536;
@@ -12,13 +12,14 @@ const maxBatchLength = 65_536;
  * million lines cost a few hundred writes.
  */
 export class FrameWriter {
-  /** Length of what waits: bytes, or UTF-16 code units of text. */
+  /** Length of what waits. */
   waiting = 0;
   readonly #writer: StreamWriter;
   readonly #accepted: () => void;
   readonly #frames: Queue<Frame> = new Queue();
   #isBusy = false;
   #isFlushing = false;
+  #isCorked = false;
   #isClosing = false;
   /** The process takes no more: what is left is not written. */
   #isBroken = false;
@@ -36,14 +37,24 @@ export class FrameWriter {
   }
 
   push(frame: Frame): void {
-    this.waiting += frame.length;
+    this.waiting += frameLength(frame);
     this.#frames.push(frame);
+    this.#flush();
+  }
+
+  /** What is pushed from now on waits for {@link FrameWriter.uncork}, to be written together. */
+  cork(): void {
+    this.#isCorked = true;
+  }
+
+  uncork(): void {
+    this.#isCorked = false;
     this.#flush();
   }
 
   /** Forgets the frame that has waited longest. */
   dropOldest(): void {
-    this.waiting -= this.#frames.shift().length;
+    this.waiting -= frameLength(this.#frames.shift());
   }
 
   /** EOF, after what waits. */
@@ -54,7 +65,7 @@ export class FrameWriter {
 
   #flush(): void {
     // A write that is accepted at once comes back here: the loop goes on, and the stack does not grow.
-    if (this.#isBroken || this.#isFlushing) return;
+    if (this.#isBroken || this.#isFlushing || this.#isCorked) return;
     this.#isFlushing = true;
     while (!this.#isBusy && this.#frames.length > 0) this.#write(this.#takeBatch());
     this.#isFlushing = false;
@@ -66,7 +77,7 @@ export class FrameWriter {
     let length = 0;
     while (this.#frames.length > 0 && length < maxBatchLength) {
       const frame = this.#frames.shift();
-      length += frame.length;
+      length += frameLength(frame);
       batch.push(frame);
     }
     this.waiting -= length;
@@ -79,7 +90,9 @@ export class FrameWriter {
       next: () => {
         this.#isBusy = false;
         this.#flush();
+        this.cork();
         this.#accepted();
+        this.uncork();
       },
       error: ignore,
     });
@@ -88,7 +101,7 @@ export class FrameWriter {
 
 function joined(batch: readonly Frame[]): Uint8Array {
   return batch.every((frame) => typeof frame === 'string')
-    ? encodeStdin(batch.join(''))
+    ? encodeStdin(`${batch.join('\n')}\n`)
     : concatBytes(batch.map(encodeStdin));
 }
 

@@ -14,8 +14,13 @@ export type Framing = 'lines' | 'ndjson' | 'length-prefixed' | 'raw';
 /** The words for them. */
 export const framings: readonly Framing[] = ['lines', 'ndjson', 'length-prefixed', 'raw'];
 
-/** What is written for a value; text is encoded with what else is written. */
+/** What is written for a value: text without the newline behind it, which is encoded with what else is written, or bytes. */
 export type Frame = string | Uint8Array;
+
+/** What a frame counts for while it waits: bytes, or UTF-16 code units of text. */
+export function frameLength(frame: Frame): number {
+  return typeof frame === 'string' ? frame.length + 1 : frame.length;
+}
 
 /** Writes values, and takes what was written apart again. */
 export interface Codec {
@@ -46,13 +51,13 @@ export function codecOf(framing: Framing, maxLength: number | undefined): Codec 
 function lineOf(value: unknown): string {
   if (typeof value !== 'string') refuse("a value for framing 'lines'", 'a string', value);
   if (value.includes('\n')) refuse("a value for framing 'lines'", 'one line of text', value);
-  return `${value}\n`;
+  return value;
 }
 
 function jsonOf(value: unknown): string {
   const json = stringified(value);
   if (json === undefined) refuse("a value for framing 'ndjson'", 'a value that JSON has', value);
-  return `${json}\n`;
+  return json;
 }
 
 /** What the typings do not say: a function, for one, is nothing in JSON. */

@@ -4,7 +4,7 @@ import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { ExitEvent } from '../../process/process-event.js';
 import type { OpenRun } from '../../sandbox/sandbox.js';
 import { Queue } from '../../process/queue.js';
-import type { Codec } from './framing.js';
+import { frameLength, type Codec } from './framing.js';
 import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { overflown, type WaitLimits } from './through-options.js';
 import { Worker, type Request, type WorkerOwner } from './worker.js';
@@ -56,7 +56,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   }
 
   start(): void {
-    this.#inlet.resume();
+    this.#pull();
   }
 
   get hasRoom(): boolean {
@@ -72,13 +72,13 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
       const request: Request<In, Out> = {
         value,
         frame,
-        length: frame.length,
+        length: frameLength(frame),
         losses: 0,
         isSettled: false,
         answers: [],
       };
       this.#order.push(request);
-      this.#length += frame.length;
+      this.#length += request.length;
       this.#waiting.push(request);
       this.#give();
       if (this.#options.pushes) this.#limit();
@@ -104,10 +104,13 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
     }
     request.answers = [answer];
     request.isSettled = true;
-    this.#emit();
+    if (this.#order.at(0) === request) this.#emit();
+  }
+
+  caughtUp(): void {
     this.#give();
     if (this.#isComplete) this.#finish();
-    else this.#inlet.resume();
+    else this.#pull();
   }
 
   ended(worker: Worker<In, Out>, { returncode, signal }: ExitEvent): void {
@@ -134,7 +137,14 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
     }
     this.#give();
     this.#finish();
+    this.#pull();
+  }
+
+  /** Takes as much of the source as there is room for. */
+  #pull(): void {
+    for (const worker of this.#workers) worker.cork();
     this.#inlet.resume();
+    for (const worker of this.#workers) worker.uncork();
   }
 
   #giveUp(request: Request<In, Out>, why: string): void {

@@ -23,6 +23,8 @@ export interface Request<In, Out> {
 /** Who works with a worker. */
 export interface WorkerOwner<In, Out> {
   answered(request: Request<In, Out> | undefined, answer: Out): void;
+  /** It has answered what it has, for now: it may be sent more. */
+  caughtUp(): void;
   /** It has ended. */
   ended(worker: Worker<In, Out>, exit: ExitEvent): void;
   failed(error: unknown, worker: Worker<In, Out>): void;
@@ -77,6 +79,15 @@ export class Worker<In, Out> implements Observer<ProcessEvent> {
     this.#frames?.push(request.frame);
   }
 
+  /** What it is sent from now on waits for {@link Worker.uncork}, to be written together. */
+  cork(): void {
+    this.#frames?.cork();
+  }
+
+  uncork(): void {
+    this.#frames?.uncork();
+  }
+
   /** EOF: nothing more is sent. */
   finish(): void {
     if (this.#isFinishing) return;
@@ -95,8 +106,10 @@ export class Worker<In, Out> implements Observer<ProcessEvent> {
   }
 
   next(event: ProcessEvent): void {
-    if (event.type === 'stdout') this.#output.next(event.data);
-    else if (event.type === 'exit') this.#exit = event;
+    if (event.type === 'stdout') {
+      this.#output.next(event.data);
+      this.#owner.caughtUp();
+    } else if (event.type === 'exit') this.#exit = event;
     else this.said = (this.said + this.#decoder.decode(event.data)).slice(-maxSaidLength);
   }
 
