@@ -7,7 +7,7 @@ import { Queue } from '../../process/queue.js';
 import { frameLength, type Codec } from './framing.js';
 import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { overflown, type WaitLimits } from './through-options.js';
-import { Worker, type Request, type WorkerOwner } from './worker.js';
+import { dropped, pending, Worker, type Request, type WorkerOwner } from './worker.js';
 
 /** How a {@link MapRun} works. */
 export interface MapRunOptions<In, Out> {
@@ -74,8 +74,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
         frame,
         length: frameLength(frame),
         losses: 0,
-        isSettled: false,
-        answers: [],
+        answer: pending,
       };
       this.#order.push(request);
       this.#length += request.length;
@@ -102,15 +101,21 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
       this.error(new SandboxError('ERR_BAD_ANSWER', message));
       return;
     }
-    request.answers = [answer];
-    request.isSettled = true;
+    request.answer = answer;
     if (this.#order.at(0) === request) this.#emit();
   }
 
   caughtUp(): void {
     this.#give();
     if (this.#isComplete) this.#finish();
-    else this.#pull();
+    else if (this.#isAnyHalfIdle()) this.#pull();
+  }
+
+  /** Requests are taken many at a time: one for each answer would be as many writes, and wake the worker for each. */
+  #isAnyHalfIdle(): boolean {
+    const most = this.#options.maxInFlight / 2;
+    for (const { unanswered } of this.#workers) if (unanswered.length <= most) return true;
+    return false;
   }
 
   ended(worker: Worker<In, Out>, { returncode, signal }: ExitEvent): void {
@@ -157,8 +162,7 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
       return;
     }
     try {
-      request.answers = [onLost(error, request.value)];
-      request.isSettled = true;
+      request.answer = onLost(error, request.value);
       this.#emit();
     } catch (thrown) {
       this.error(thrown);
@@ -197,10 +201,12 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
   #emit(): void {
     if (this.#isEmitting) return;
     this.#isEmitting = true;
-    while (this.#order.at(0)?.isSettled === true) {
-      const { answers, length } = this.#order.shift();
+    for (let first = this.#order.at(0); first !== undefined; first = this.#order.at(0)) {
+      const { answer, length } = first;
+      if (answer === pending) break;
+      this.#order.shift();
       this.#length -= length;
-      for (const answer of answers) this.#subscriber.next(answer);
+      if (answer !== dropped) this.#subscriber.next(answer);
     }
     this.#isEmitting = false;
   }
@@ -218,10 +224,10 @@ export class MapRun<In, Out> implements Taker<In>, WorkerOwner<In, Out> {
     if (limits.overflow === 'fail') throw overflown(limits);
     let count = 0;
     for (; this.#length > limits.bufferBytes && this.#waiting.length > 0; count++) {
-      const dropped = this.#waiting.shift();
-      this.#length -= dropped.length;
-      dropped.length = 0;
-      dropped.isSettled = true;
+      const oldest = this.#waiting.shift();
+      this.#length -= oldest.length;
+      oldest.length = 0;
+      oldest.answer = dropped;
     }
     this.#emit();
     if (count > 0) limits.onDrop?.(count);

@@ -6,6 +6,12 @@ import { Queue } from '../../process/queue.js';
 import { FrameWriter } from './frame-writer.js';
 import type { Codec, Frame } from './framing.js';
 
+/** There is no answer yet. */
+export const pending: unique symbol = Symbol('pending');
+
+/** There will be none: the request was left out. */
+export const dropped: unique symbol = Symbol('dropped');
+
 /** A value that is to be answered. */
 export interface Request<In, Out> {
   readonly value: In;
@@ -14,10 +20,7 @@ export interface Request<In, Out> {
   length: number;
   /** How many processes have ended while this was the first that they had not answered. */
   losses: number;
-  /** It is waited for no more. */
-  isSettled: boolean;
-  /** What it was answered with: nothing where it was dropped. */
-  answers: readonly [] | readonly [Out];
+  answer: Out | typeof pending | typeof dropped;
 }
 
 /** Who works with a worker. */
