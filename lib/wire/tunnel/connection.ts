@@ -156,7 +156,10 @@ export class Connection implements Link, TunnelConnection {
     }
     if (packet.hello !== undefined || packet.welcome !== undefined)
       throw new TunnelViolation('malformed', 'a greeting came again');
-    if (packet.ping !== 0) this.#pong = packet.ping;
+    if (packet.ping !== 0) {
+      this.#pong = packet.ping;
+      this.wake();
+    }
     const latency = packet.pong === 0 ? undefined : this.#heartbeat.answered(packet.pong);
     if (latency !== undefined) this.#role.latency(latency);
     this.#session.receive(packet, bytes);

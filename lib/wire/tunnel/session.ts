@@ -162,7 +162,10 @@ export class Session implements CallHost {
 
   /** A packet came over the connection. */
   receive(packet: ReadPacket, bytes: number): void {
+    const kept = this.#outbox.bytes;
     this.#outbox.acknowledge(exact(packet.ack));
+    // What waited for room may go. Calls that have something to send, and credit, say so themselves.
+    if (this.#outbox.bytes < kept) this.#link?.wake();
     if (packet.seq > 0n) this.#acknowledging.receive(exact(packet.seq), bytes);
     else if (packet.frames.length > 0)
       throw new TunnelViolation('malformed', 'frames came in a packet that is not counted');
@@ -170,7 +173,6 @@ export class Session implements CallHost {
     for (const { stream, offset } of packet.credits) this.#known(stream)?.grant(exact(offset));
     if (packet.goAway !== undefined) this.#role.wentAway(packet.goAway.lastStream);
     if (this.isSettled) this.#role.settled();
-    this.#link?.wake();
   }
 
   /** The next packet to send. */
