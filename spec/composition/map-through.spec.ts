@@ -1,6 +1,17 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { concatMap, from, lastValueFrom, NEVER, range, Subject, take, toArray } from 'rxjs';
+import {
+  concatMap,
+  from,
+  lastValueFrom,
+  map,
+  NEVER,
+  range,
+  Subject,
+  take,
+  tap,
+  toArray,
+} from 'rxjs';
 import {
   lines,
   mapThrough,
@@ -218,6 +229,21 @@ describe('mapThrough', () => {
     const options = { maxInFlight: 3, concurrency: 2 };
     watch(mapThrough(box, ['slow'], options)(byNumber.source)).unsubscribe();
     expect(byNumber.pulls()).toBe(6);
+  });
+
+  it('writes many requests at a time, though they are answered one by one', async () => {
+    let writes = 0;
+    const counted: Program = ({ stdin$ }) =>
+      stdin$.pipe(
+        tap(() => writes++),
+        lines(),
+        map((line) => out(`${line}\n`)),
+      );
+    const box = await new SandboxClient(memoryBackend({ programs: { counted } })).create();
+    const requests = Array.from({ length: 10_000 }, (_, index) => `${index}`);
+    const answers$ = mapThrough(box, ['counted'], { maxInFlight: 100 })(requests);
+    expect(await lastValueFrom(answers$.pipe(toArray()))).toEqual(requests);
+    expect(writes).toBeLessThan(10_000 / 25);
   });
 
   it('cannot make an Observable wait: what it has too much of fails, or is dropped and not answered', async () => {

@@ -7,6 +7,7 @@ import {
   type ServiceDefinition,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
+import type { Parts } from '../../process/bytes.js';
 import { decodeExactly, type Codec } from '../../wire/codec.js';
 import { Extension, extensionVersion } from '../../wire/extension.js';
 import {
@@ -16,11 +17,10 @@ import {
   type ServerStreamingMethod,
   type UnaryMethod,
 } from '../served-method.js';
-import type { Parts } from '../../process/bytes.js';
-import { bufferOfParts } from './parts-buffer.js';
 import { callerOf } from './callers.js';
 import { GrpcHostStream } from './grpc-stream.js';
 import { bufferOf, metadataOf, plain, statusOf } from './metadata.js';
+import { bufferOfParts } from './parts-buffer.js';
 
 /** A method as grpc-js serves it. */
 export interface GrpcMethod {
