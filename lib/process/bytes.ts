@@ -17,10 +17,15 @@ export function joined(parts: Parts): Uint8Array {
 /** One array of the bytes of all. */
 export function concatBytes(parts: Parts): Uint8Array {
   const whole = new Uint8Array(lengthOf(parts));
-  let offset = 0;
+  copyParts(parts, whole, 0);
+  return whole;
+}
+
+/** Copies the bytes of all to a place in another array. */
+export function copyParts(parts: Parts, target: Uint8Array, at: number): void {
+  let offset = at;
   for (const part of parts) {
-    whole.set(part, offset);
+    target.set(part, offset);
     offset += part.length;
   }
-  return whole;
 }

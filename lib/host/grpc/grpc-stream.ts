@@ -1,15 +1,16 @@
 import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
-import { lengthOf, type Parts } from '../../process/bytes.js';
+import type { Parts } from '../../process/bytes.js';
 import type { Codec } from '../../wire/codec.js';
 import type { Scope } from '../auth/scope.js';
 import type { CallMetadata, HostStream, StreamListener } from '../call.js';
 import { callerOf } from './callers.js';
 import { whenEnded } from './endings.js';
 import { metadataOf, plain, statusOf } from './metadata.js';
+import { OutgoingMessage } from './outgoing-message.js';
 
 /** A call whose answers are encoded before they are written. */
 type StreamCall<Request> =
-  ServerDuplexStream<Request, Parts> | ServerWritableStream<unknown, Parts>;
+  ServerDuplexStream<Request, OutgoingMessage> | ServerWritableStream<unknown, OutgoingMessage>;
 
 /** A caller is behind when so much waits for it. */
 const aheadBytes = 65_536;
@@ -70,12 +71,13 @@ export class GrpcHostStream<Request, Response> implements HostStream<Request, Re
     return this.sendEncoded([this.#encode(message)]);
   }
 
-  sendEncoded(message: Parts): boolean {
+  sendEncoded(parts: Parts): boolean {
     if (this.#over) return true;
-    const length = lengthOf(message);
-    this.#unsentBytes += length;
-    this.#call.write(message, () => {
-      this.#unsentBytes -= length;
+    const message = new OutgoingMessage(parts);
+    this.#unsentBytes += message.length;
+    this.#call.write(message, (error?: Error | null) => {
+      this.#unsentBytes -= message.length;
+      if (!error && !message.isTaken) this.fail(new Error('grpc-js did not take a message'));
       if (this.#unsentBytes < aheadBytes) this.#drained();
     });
     return this.#unsentBytes < aheadBytes;

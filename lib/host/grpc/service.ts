@@ -7,7 +7,6 @@ import {
   type ServiceDefinition,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
-import type { Parts } from '../../process/bytes.js';
 import { decodeExactly, type Codec } from '../../wire/codec.js';
 import { Extension, extensionVersion } from '../../wire/extension.js';
 import {
@@ -20,7 +19,7 @@ import {
 import { callerOf } from './callers.js';
 import { GrpcHostStream } from './grpc-stream.js';
 import { bufferOf, metadataOf, plain, statusOf } from './metadata.js';
-import { bufferOfParts } from './parts-buffer.js';
+import type { OutgoingMessage } from './outgoing-message.js';
 
 /** A method as grpc-js serves it. */
 export interface GrpcMethod {
@@ -60,7 +59,7 @@ export const grpcSink: MethodSink<GrpcMethod> = {
   },
 
   serverStreaming<Request, Response>(method: ServerStreamingMethod<Request, Response>): GrpcMethod {
-    const handle: handleServerStreamingCall<Request, Parts> = (call) => {
+    const handle: handleServerStreamingCall<Request, OutgoingMessage> = (call) => {
       marked(call);
       method.answer(call.request, new GrpcHostStream<never, Response>(call, method));
     };
@@ -68,7 +67,7 @@ export const grpcSink: MethodSink<GrpcMethod> = {
   },
 
   bidirectional<Request, Response>(method: BidirectionalMethod<Request, Response>): GrpcMethod {
-    const handle: handleBidiStreamingCall<Request, Parts> = (call) => {
+    const handle: handleBidiStreamingCall<Request, OutgoingMessage> = (call) => {
       marked(call);
       method.answer(new GrpcHostStream<Request, Response>(call, method));
     };
@@ -111,9 +110,9 @@ function served<Request, Answer>(
 }
 
 /** The answers of a stream are encoded before they are written: that is how what waits is known in bytes. */
-function encoded<Request>(method: Opened<Request>): ServedCall<Request, Parts> {
+function encoded<Request>(method: Opened<Request>): ServedCall<Request, OutgoingMessage> {
   const { name, path, requestType } = method;
-  return { name, path, requestType, serialize: bufferOfParts };
+  return { name, path, requestType, serialize: (message) => message.toBuffer() };
 }
 
 /** Answers at once with what tells a client of ours that this is a host of ours. */
