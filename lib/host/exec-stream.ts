@@ -110,7 +110,9 @@ export class ExecStream implements StreamListener<ExecStreamRequest> {
     const id = options.runId || newId();
     const wanted = checkedCommand(init, options);
     return {
-      ...{ sandboxId, id, keep: false },
+      sandboxId,
+      id,
+      keep: false,
       ...wanted,
       stdin$: this.#stdin.stdin$,
       paused$: new Observable((subscriber) => {

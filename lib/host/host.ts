@@ -167,9 +167,9 @@ export class Host {
     return defer(() => {
       this.#calls.drain();
       this.#gateway.drain();
-      this.#logger.info({ graceMs, calls: this.#calls.open.size }, 'draining');
+      this.#logger.info({ graceMs, calls: this.#calls.open.length }, 'draining');
       const ended$ = defer(() => {
-        this.#logger.info({ calls: this.#calls.open.size }, 'ending what goes on');
+        this.#logger.info({ calls: this.#calls.open.length }, 'ending what goes on');
         this.#calls.failAll();
         return this.#gateway.shutDown();
       });

@@ -48,7 +48,9 @@ function checked<Request, Response>(
 ): HostStream<Request, Response> {
   const { metadata, caller, scope } = stream;
   return {
-    ...{ metadata, caller, scope },
+    metadata,
+    caller,
+    scope,
     listen: (listener) => {
       stream.listen({
         message: (request) => {

@@ -1,4 +1,5 @@
 import { AsyncSubject, type Observable, type Subscription } from 'rxjs';
+import { LiveMap } from '../process/live-map.js';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 
 /** A run that somebody observes, and its end. */
@@ -9,7 +10,7 @@ interface LiveRun {
 
 /** The runs of StreamExec and StartProcess that are going on. */
 export class LiveRuns {
-  readonly #runs: Map<string, LiveRun> = new Map();
+  readonly #runs: LiveMap<string, LiveRun> = new LiveMap();
 
   get count(): number {
     return this.#runs.size;

@@ -1,6 +1,8 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { SandboxExecutionError } from './errors/errors.js';
+import { LinkedList } from './linked-list.js';
 import { OperationRef, startOperation } from './operation-ref.js';
+import { Queue } from './queue.js';
 import { Settlement } from './settlement.js';
 import { encodeStdin, type StdinData, type StdinWrite } from './stdin.js';
 import { refuse } from './validate.js';
@@ -8,8 +10,6 @@ import { refuse } from './validate.js';
 /** How much may be on its way to the process before a write has to wait for room. */
 const maxWrites = 16;
 const maxBytes = 1_048_576;
-/** Sent writes are cut off the queue in batches. */
-const compactAfter = 1024;
 
 interface PendingWrite {
   readonly data: Uint8Array;
@@ -41,10 +41,8 @@ export class StreamWriter {
   readonly #stdin$: Observable<StdinWrite>;
   readonly #closed: Settlement<void> = new Settlement();
   #subscriber: Subscriber<StdinWrite> | undefined;
-  #waiting: PendingWrite[] = [];
-  /** The writes before this index were sent or taken back; cutting them off costs the whole length. */
-  #head = 0;
-  readonly #onTheirWay: Set<PendingWrite> = new Set();
+  readonly #waiting: Queue<PendingWrite> = new Queue();
+  readonly #onTheirWay: LinkedList<PendingWrite> = new LinkedList();
   #bytesOnTheirWay = 0;
   #closing = false;
   #flushing = false;
@@ -102,10 +100,8 @@ export class StreamWriter {
   /** @internal The process is over: nothing more can be written. */
   end(): void {
     this.#over = true;
-    const lost = [...this.#onTheirWay, ...this.#waiting];
-    this.#onTheirWay.clear();
-    this.#waiting = [];
-    this.#head = 0;
+    const lost = this.#onTheirWay.takeAll();
+    while (this.#waiting.length > 0) lost.push(this.#waiting.shift());
     for (const { settlement } of lost) settlement.settle({ ok: false, error: processOver() });
     this.#closed.settle({ ok: true, value: undefined });
   }
@@ -141,7 +137,7 @@ export class StreamWriter {
       this.#send(this.#subscriber, write);
     }
     this.#flushing = false;
-    if (this.#closing && this.#waiting.length === this.#head) this.#complete();
+    if (this.#closing && this.#waiting.length === 0) this.#complete();
   }
 
   #complete(): void {
@@ -152,27 +148,22 @@ export class StreamWriter {
 
   /** The next write that was not taken back. */
   #next(): PendingWrite | undefined {
-    let write = this.#waiting[this.#head];
-    while (write?.settlement.outcome !== undefined) write = this.#waiting[++this.#head];
-    if (write !== undefined) this.#head++;
-    // Cut off at once where nothing is behind it: what was sent would keep its bytes in memory.
-    const isEmpty = this.#head > 0 && this.#head === this.#waiting.length;
-    if (isEmpty || (this.#head >= compactAfter && this.#head * 2 >= this.#waiting.length)) {
-      this.#waiting = this.#waiting.slice(this.#head);
-      this.#head = 0;
+    while (this.#waiting.length > 0) {
+      const write = this.#waiting.shift();
+      if (write.settlement.outcome === undefined) return write;
     }
-    return write;
+    return undefined;
   }
 
   #send(subscriber: Subscriber<StdinWrite>, write: PendingWrite): void {
     const { data, settlement } = write;
     write.sent = true;
-    this.#onTheirWay.add(write);
+    const link = this.#onTheirWay.push(write);
     this.#bytesOnTheirWay += data.length;
     subscriber.next({
       data,
       accepted: () => {
-        this.#onTheirWay.delete(write);
+        this.#onTheirWay.delete(link);
         this.#bytesOnTheirWay -= data.length;
         settlement.settle({ ok: true, value: undefined });
         this.#flush();

@@ -1,4 +1,5 @@
 import { AsyncSubject, Observable, Subject } from 'rxjs';
+import { LiveMap } from '../process/live-map.js';
 import { Turns } from '../process/turns.js';
 
 /** Something that changes, and is told of by its id. */
@@ -18,7 +19,7 @@ export interface Watching<Info> {
 export class News<Info extends Known> {
   readonly #isLast: (info: Info) => boolean;
   /** How those that watch were told that each stands. */
-  readonly #told: Map<string, Info> = new Map();
+  readonly #told: LiveMap<string, Info> = new LiveMap();
   readonly #changes: Subject<Info> = new Subject();
   readonly #whole: AsyncSubject<never> = new AsyncSubject();
   readonly #turns = new Turns();
@@ -29,8 +30,13 @@ export class News<Info extends Known> {
   }
 
   /** Each that there is, as it was last told. */
-  get told(): ReadonlyMap<string, Info> {
-    return this.#told;
+  get told(): readonly Info[] {
+    return this.#told.values();
+  }
+
+  /** One of them. */
+  get(id: string): Info | undefined {
+    return this.#told.get(id);
   }
 
   tell(info: Info): void {
@@ -88,7 +94,7 @@ export class News<Info extends Known> {
             },
           }),
         );
-        for (const info of [...this.#told.values()]) tell(info);
+        for (const info of this.told) tell(info);
       });
     });
   }

@@ -1,5 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
+import { LiveMap } from '../process/live-map.js';
 import type { RunLifecycle } from '../process/process-controls.js';
 import type { ProcessEvent } from '../process/process-event.js';
 import type { ExecRequest } from './backend.js';
@@ -31,7 +32,7 @@ interface RunEntry {
 
 /** The runs of one sandbox by their ids: starts each id once, and lets others observe it. */
 export class RunRegistry {
-  readonly #runs: Map<string, RunEntry> = new Map();
+  readonly #runs: LiveMap<string, RunEntry> = new LiveMap();
   readonly #endedIds: string[] = [];
 
   /** Starts a run whose id is not known yet, for the subscriber whose unsubscribing ends it. */

@@ -23,9 +23,13 @@ export class SandboxProcesses {
   add({ id, command, tty }: Pick<ExecRequest, 'id' | 'command' | 'tty'>): ToldRun {
     this.#live.add(id);
     const info: ProcessInfo = {
-      ...{ id, sandboxId: this.#sandboxId, command, state: 'starting' },
+      id,
+      sandboxId: this.#sandboxId,
+      command,
+      state: 'starting',
+      tty: tty !== undefined,
+      startedAtMs: Date.now(),
       ...(id === this.mainId && { main: true }),
-      ...{ tty: tty !== undefined, startedAtMs: Date.now() },
     };
     return new ToldRun(info, (now) => {
       this.#tell(now);
@@ -34,7 +38,7 @@ export class SandboxProcesses {
 
   /** Those that go on, and those that have ended and are kept, oldest first. */
   get list(): readonly ProcessInfo[] {
-    return [...this.#news.told.values()];
+    return this.#news.told;
   }
 
   watch(listed: (() => void) | undefined): Observable<ProcessInfo> {

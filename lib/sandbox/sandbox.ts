@@ -334,8 +334,7 @@ export class Sandbox {
   #check(command: readonly string[], options: ExecOptions): void {
     checkCommand(command);
     checkProcessOptions(options);
-    const { stdin, ...rest } = options;
-    checkRunOptions(typeof stdin === 'boolean' ? rest : options);
+    checkRunOptions(withoutFlag(options));
   }
 
   /**
@@ -343,28 +342,36 @@ export class Sandbox {
    * `options.stdin`.
    */
   open(command: readonly string[], options: ExecOptions, stdin$?: Observable<StdinWrite>): OpenRun {
-    const { stdin, ...rest } = options;
     const id = options.id ?? newId();
     const controls = new RunControls((signal) => this.#signal(id, signal), {
-      stdin: stdin === true,
+      stdin: options.stdin === true,
       tty: options.tty !== undefined && options.tty !== false,
     });
-    const runOptions =
-      typeof stdin === 'boolean' || stdin === undefined ? rest : { ...rest, stdin };
-    const execution = { backend: this.#backend, sandboxId: this.id, id, command, controls };
-    return {
+    const execution = {
+      backend: this.#backend,
+      sandboxId: this.id,
       id,
+      command,
       controls,
-      events$: execute({ ...execution, options: runOptions, ...(stdin$ && { stdin$ }) }),
+      options: withoutFlag(options),
+      ...(stdin$ && { stdin$ }),
     };
+    return { id, controls, events$: execute(execution) };
   }
 
   #start<T extends Chunk>(command: readonly string[], options: ExecOptions): Process<T> {
     const { id, controls, events$ } = this.open(command, options);
-    return new Process<T>(events$, command, { ...options, id, controls });
+    return new Process<T>(events$, command, { controls, ...options, id });
   }
 
   #signal(runId: string, signal: string): Observable<never> {
     return this.#backend.signal({ sandboxId: this.id, runId, signal });
   }
+}
+
+/** The options of the run itself: whether its handle has a writer is none of them. */
+function withoutFlag(options: ExecOptions): RunOptions {
+  const { stdin, ...rest } = options;
+  if (typeof stdin === 'boolean' || stdin === undefined) return rest;
+  return { ...rest, stdin };
 }

@@ -31,13 +31,21 @@ export function execOpeningOf(request: ExecRequest): ExecOpening {
   const wrapping = wrappingOf(cwd, joinStderr);
   return {
     init: {
-      ...{ sandboxId, command: [...wrapping, ...command], container: '' },
-      ...{ tty: tty !== undefined, ttyWidth: tty?.cols ?? 0, ttyHeight: tty?.rows ?? 0 },
+      sandboxId,
+      command: [...wrapping, ...command],
+      container: '',
+      tty: tty !== undefined,
+      ttyWidth: tty?.cols ?? 0,
+      ttyHeight: tty?.rows ?? 0,
       env: { ...env },
     },
     options: {
-      ...{ runId, wrappingWords: wrapping.length, cwd, joinStderr },
-      ...{ killSignal: request.killSignal, killGraceMs: request.killGraceMs },
+      runId,
+      wrappingWords: wrapping.length,
+      cwd,
+      joinStderr,
+      killSignal: request.killSignal,
+      killGraceMs: request.killGraceMs,
       drainGraceMs: request.drainGraceMs,
     },
   };

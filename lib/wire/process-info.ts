@@ -6,8 +6,15 @@ export function processMessageOf(info: ProcessInfo): Process {
   const { id: runId, command, returncode, startedAtMs, endedAtMs, main, forgotten } = info;
   const { sandboxId, state, tty, signal = '', reason = '' } = info;
   return {
-    ...{ sandboxId, runId, command: [...command], state, tty, signal, reason },
-    ...{ main: main === true, forgotten: forgotten === true },
+    sandboxId,
+    runId,
+    command: [...command],
+    state,
+    tty,
+    signal,
+    reason,
+    main: main === true,
+    forgotten: forgotten === true,
     startedAtMs: BigInt(Math.trunc(startedAtMs)),
     endedAtMs: endedAtMs === undefined ? undefined : BigInt(Math.trunc(endedAtMs)),
     exitCode: returncode,
@@ -21,7 +28,11 @@ export function processInfoOf(message: Process): ProcessInfo {
   const { sandboxId, runId: id, command, tty, startedAtMs, endedAtMs, exitCode } = message;
   const { main, signal, reason, forgotten } = message;
   return {
-    ...{ id, sandboxId, command, tty, startedAtMs: Number(startedAtMs) },
+    id,
+    sandboxId,
+    command,
+    tty,
+    startedAtMs: Number(startedAtMs),
     // A word that a later version adds: it has ended, or has not.
     state:
       states.find((state) => state === message.state) ??

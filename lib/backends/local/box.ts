@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { LinkedList } from '../../process/linked-list.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import type { Launch, LiveRun } from './child-run.js';
 
@@ -7,7 +8,7 @@ export interface LocalBox {
   /** Prefix of the marks that its runs carry. */
   readonly mark: string;
   /** Runs of which something may be left, also those that are being ended. */
-  readonly runs: Set<LiveRun>;
+  readonly runs: LinkedList<LiveRun>;
   /** Where relative paths of files begin, as the sandbox's processes see it. */
   readonly home: string;
   /** How to start this command; one that restores a volume may write to directories that are closed to their owner. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path/posix';
 import { Observable } from 'rxjs';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
+import { LinkedList } from '../../process/linked-list.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
@@ -162,7 +163,7 @@ function unavailable(said: string, cause?: unknown): SandboxError {
 class BubblewrapBox implements LocalBox {
   readonly mark: string = newId();
   readonly home: string = sandboxHome;
-  readonly runs: Set<LiveRun> = new Set();
+  readonly runs: LinkedList<LiveRun> = new LinkedList();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly inNetwork?: readonly string[];

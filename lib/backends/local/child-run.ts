@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { EMPTY, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
+import type { LinkedList } from '../../process/linked-list.js';
 import type { OutputStream, ProcessEvent } from '../../process/process-event.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { connectStdin } from './connect-stdin.js';
@@ -49,14 +50,14 @@ export interface LiveRun {
 export function runChild(
   request: ExecRequest,
   launch: () => Launch,
-  runs: Set<LiveRun>,
+  runs: LinkedList<LiveRun>,
 ): Observable<ProcessEvent> {
   return new Observable((subscriber) => {
     const run = new ChildRun(subscriber, request, launch());
-    runs.add(run);
+    const link = runs.push(run);
     run.start();
     return () => {
-      run.end(() => runs.delete(run));
+      run.end(() => runs.delete(link));
     };
   });
 }

@@ -45,7 +45,7 @@ import { LocalSnapshots, type Spawn } from './local-snapshots.js';
 import { SnapshotStore } from './snapshot-store.js';
 import type { Mount } from './bubblewrap-arguments.js';
 import { openBubblewrapBox } from './bubblewrap-box.js';
-import { runChild, type LiveRun } from './child-run.js';
+import { runChild } from './child-run.js';
 import type { Keeper } from './keeper.js';
 import { madeWhole } from './made-whole.js';
 import { openPlainBox } from './plain-box.js';
@@ -207,7 +207,7 @@ class LocalEngine implements SandboxEngine<LocalBox> {
     // What waits outside for a command in the sandbox may go a moment later than the sandbox.
     return concat(
       merge(close$, this.#relayOf(box)?.close$ ?? EMPTY),
-      defer(() => merge(...[...runs].map(({ ended$ }) => ended$))),
+      defer(() => merge(...runs.items().map(({ ended$ }) => ended$))),
     );
   }
 
@@ -261,8 +261,8 @@ function sendSignal(pid: number, { runId, signal }: Pick<SignalRequest, 'runId' 
 }
 
 /** The process that the command became, or undefined as long as it has not. */
-function targetOf(runs: ReadonlySet<LiveRun>, runId: string): number | undefined {
-  const run = [...runs].find(({ id }) => id === runId);
+function targetOf(runs: LocalBox['runs'], runId: string): number | undefined {
+  const run = runs.items().find(({ id }) => id === runId);
   if (run === undefined) throw new SandboxNotFoundError(`there is no live run ${runId}`, { runId });
   if (run.pid === undefined) throw processOver(runId);
   return run.command;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { defer, Observable } from 'rxjs';
 import { UnsupportedError } from '../../process/errors/errors.js';
+import { LinkedList } from '../../process/linked-list.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
@@ -91,7 +92,7 @@ function refuseWhatNeedsIsolation({ network, limits, volumes = [] }: SandboxSpec
 class PlainBox implements LocalBox {
   readonly mark: string;
   readonly home: string;
-  readonly runs: Set<LiveRun> = new Set();
+  readonly runs: LinkedList<LiveRun> = new LinkedList();
   readonly died$: Observable<string>;
   readonly close$: Observable<never>;
   readonly #cwd: string;
@@ -116,7 +117,7 @@ class PlainBox implements LocalBox {
     this.died$ = keeper.died$;
     // The keeper finds processes by their marks; those below a run that goes on are found without.
     this.close$ = defer(() => {
-      for (const run of this.runs) run.kill();
+      for (const run of this.runs.items()) run.kill();
       return keeper.close$;
     });
   }

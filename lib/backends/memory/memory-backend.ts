@@ -1,5 +1,6 @@
 import { defer, EMPTY, map, NEVER, Observable, of, tap, type SchedulerLike } from 'rxjs';
 import { SandboxExecutionError, SandboxNotFoundError } from '../../process/errors/errors.js';
+import { LiveMap } from '../../process/live-map.js';
 import type { ProcessEvent } from '../../process/process-event.js';
 import type { StdinWrite } from '../../process/stdin.js';
 import { checkRecord, checkScheduler, refuse } from '../../process/validate.js';
@@ -36,7 +37,7 @@ export interface RecordedRun {
 export interface MemoryBox {
   readonly spec: SandboxSpec;
   readonly files: Map<string, MemoryFile>;
-  readonly live: Map<string, MemoryRun>;
+  readonly live: LiveMap<string, MemoryRun>;
   readonly now: () => number;
 }
 
@@ -122,7 +123,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
   open(_id: string, spec: SandboxSpec): Observable<MemoryBox> {
     return defer(() => {
       const now = (): number => this.scheduler.now();
-      const box: MemoryBox = { spec, files: new Map(), live: new Map(), now };
+      const box: MemoryBox = { spec, files: new Map(), live: new LiveMap(), now };
       this.snapshots.mount(box);
       return of(box);
     });
@@ -134,7 +135,7 @@ class MemoryEngine implements SandboxEngine<MemoryBox> {
 
   close({ live }: MemoryBox): Observable<never> {
     return new Observable((subscriber) => {
-      for (const run of [...live.values()]) run.signal('SIGKILL');
+      for (const run of live.values()) run.signal('SIGKILL');
       subscriber.complete();
     });
   }

@@ -1,5 +1,6 @@
 import type { ObservableInput, Subscriber } from 'rxjs';
 import { SandboxTimeoutError } from '../../process/errors/errors.js';
+import { LiveMap } from '../../process/live-map.js';
 import { CommandRun, type CommandOwner } from './command-run.js';
 import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { Progress } from './progress.js';
@@ -12,9 +13,9 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
   readonly #subscriber: Subscriber<RunAllEvent>;
   readonly #progress: Progress;
   readonly #inlet: Inlet;
-  readonly #live: Set<CommandRun> = new Set();
+  readonly #live: LiveMap<number, CommandRun> = new LiveMap();
   /** Outcomes that wait for those of earlier commands. */
-  readonly #held: Map<number, CommandOutcome> = new Map();
+  readonly #held: LiveMap<number, CommandOutcome> = new LiveMap();
   #told = 0;
   #isExhausted = false;
   #isOver = false;
@@ -54,7 +55,7 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
   next(input: CommandInput): void {
     const run = new CommandRun(this.#progress.taken, this.#plan, this);
     this.#progress.taken++;
-    this.#live.add(run);
+    this.#live.set(run.index, run);
     run.start(input);
   }
 
@@ -75,7 +76,7 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
   }
 
   over(run: CommandRun, outcome: CommandOutcome): void {
-    this.#live.delete(run);
+    this.#live.delete(run.index);
     this.#progress[outcome.type]++;
     if (this.#plan.isOrdered) this.#hold(outcome);
     else this.tell(outcome);
@@ -90,7 +91,7 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#inlet.stop();
-    for (const run of [...this.#live].sort((a, b) => a.index - b.index)) run.cancel(error);
+    for (const run of this.#live.values()) run.cancel(error);
     this.#subscriber.error(error);
   }
 
@@ -113,6 +114,6 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
   #leave(): void {
     this.#isOver = true;
     this.#inlet.stop();
-    for (const run of this.#live) run.leave();
+    for (const run of this.#live.values()) run.leave();
   }
 }

@@ -140,7 +140,7 @@ export class Metrics {
       'streams_open',
       'Streams that are open: of runs, of their input, of logs and of lists.',
       {
-        read: () => [['', [...calls.open].filter(({ isStream }) => isStream).length]],
+        read: () => [['', calls.open.filter(({ isStream }) => isStream).length]],
       },
     );
     this.#add('connections', 'Connections of clients.', { read: () => [['', connections()]] });

@@ -51,7 +51,7 @@ export class RunService {
   ): Observable<StartProcessResponse> {
     return defer(() => {
       const { sandboxId = '' } = request.init ?? {};
-      const wanted = { ...this.#wanted(request), caller };
+      const wanted = this.#wanted(request, caller);
       return of({ epoch: this.epoch, started: this.#of(sandboxId).start(wanted) });
     });
   }
@@ -95,7 +95,7 @@ export class RunService {
     return runs;
   }
 
-  #wanted(request: StartProcessRequest): Omit<WantedRun, 'caller'> {
+  #wanted(request: StartProcessRequest, caller: string | undefined): WantedRun {
     const { init = ExecStreamInit.create(), options = RunOptions.create() } = request;
     const { requestId, stdin: hasStdin, onDisconnect } = request;
     const sandboxId = this.#config.sandboxes.running(init.sandboxId, init.container);
@@ -107,10 +107,15 @@ export class RunService {
     checkEnum('on_disconnect', onDisconnect, OnDisconnect);
     const { runId: id, killSignal, killGraceMs, drainGraceMs } = options;
     return {
-      ...{ requestId, hasStdin },
+      requestId,
+      hasStdin,
+      caller,
       onDisconnect: onDisconnect === OnDisconnect.ON_DISCONNECT_DETACH ? 'detach' : 'kill',
       request: {
-        ...{ sandboxId, id, killGraceMs, drainGraceMs },
+        sandboxId,
+        id,
+        killGraceMs,
+        drainGraceMs,
         ...checkedCommand(init, options),
         killSignal: killSignal || 'SIGTERM',
       },

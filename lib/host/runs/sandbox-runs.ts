@@ -1,5 +1,6 @@
 import { NEVER, type Observable } from 'rxjs';
 import type { ProcessEvent } from '../../process/process-event.js';
+import { LiveMap } from '../../process/live-map.js';
 import { Recently } from '../../process/recently.js';
 import type { SandboxBackend } from '../../sandbox/backend.js';
 import type { Observing } from '../../sandbox/observed-run.js';
@@ -38,10 +39,10 @@ export class SandboxRuns {
   readonly #config: SandboxRunsConfig;
   readonly #sandbox: HostSandbox;
   readonly #registry = new RunRegistry();
-  readonly #held: Map<string, HeldRun> = new Map();
+  readonly #held: LiveMap<string, HeldRun> = new LiveMap();
   /** What was started once is not started again, however short it was. */
   readonly #requests = new Recently();
-  readonly #places: Map<string, Place> = new Map();
+  readonly #places: LiveMap<string, Place> = new LiveMap();
   #isGone = false;
 
   constructor(sandbox: HostSandbox, config: SandboxRunsConfig) {
@@ -49,7 +50,7 @@ export class SandboxRuns {
     this.#config = config;
     const gone = (): void => {
       this.#isGone = true;
-      for (const place of [...this.#places.values()]) place.leaveUnlessViewed();
+      for (const place of this.#places.values()) place.leaveUnlessViewed();
     };
     sandbox.gone.subscribe({ complete: gone, error: gone });
   }
@@ -83,7 +84,8 @@ export class SandboxRuns {
     const { reconnectGraceMs = 60_000 } = this.#config;
     const held = this.#held.get(runId);
     const place = new Place({
-      ...{ from, holdsUp },
+      from,
+      holdsUp,
       observe: (how) => this.#observe(runId, how),
       graceMs: () => (this.#isGone ? 0 : reconnectGraceMs),
       left: () => {
@@ -129,7 +131,9 @@ export class SandboxRuns {
       return this.#registry.attach(runId, { from, lifecycle, paused$ });
     const { backendId: sandboxId = '' } = this.#sandbox;
     return this.#config.backend.attach({
-      ...{ sandboxId, runId, paused$ },
+      sandboxId,
+      runId,
+      paused$,
       ...(from !== undefined && { from }),
       ...(lifecycle !== undefined && { lifecycle }),
     });

@@ -1,4 +1,5 @@
 import { lengthOf, type Parts } from '../../process/bytes.js';
+import { Link } from '../../process/linked-list.js';
 import type { Limits, Metadata } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { GrpcCode } from '../grpc-code.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
@@ -32,6 +33,9 @@ export interface CallHost extends Receiving {
 
 /** What both ends of a call have in common. */
 export abstract class Call implements Sender {
+  readonly turn: Link<Sender> = new Link(this);
+  /** Its place among those that have credit to give. */
+  readonly credit: Link<Call> = new Link(this);
   /** 0: it has not been sent. */
   #id = 0;
   #host: CallHost | undefined;

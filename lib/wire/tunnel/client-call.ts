@@ -1,5 +1,6 @@
 import { Cancel, HalfClose, Open, type Limits } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import type { Parts } from '../../process/bytes.js';
+import { Link } from '../../process/linked-list.js';
 import { Call, exhausted, type CallEnd, type CallHost } from './call.js';
 import { TunnelViolation, type EndReason } from './end-reason.js';
 import type { Incoming } from './incoming.js';
@@ -47,6 +48,8 @@ export interface OpenCall {
 
 /** The client's end of a call. */
 export class ClientCall extends Call implements OpenCall {
+  /** Its place among those that have not been sent. */
+  readonly waiting: Link<ClientCall> = new Link(this);
   readonly #observer: CallObserver;
   readonly #open: Uint8Array;
   readonly #dropped: (call: ClientCall) => void;

@@ -1,3 +1,4 @@
+import { Link, LinkedList } from '../../process/linked-list.js';
 import type { ClientCall } from './client-call.js';
 import type { EndReason } from './end-reason.js';
 import type { PacketWriter } from './packet-writer.js';
@@ -6,7 +7,8 @@ import type { Session } from './session.js';
 
 /** The calls that have not been sent: they wait for a session, and for a stream to be free in it. */
 export class Opener implements Sender {
-  readonly #waiting: Set<ClientCall> = new Set();
+  readonly turn: Link<Sender> = new Link(this);
+  readonly #waiting: LinkedList<ClientCall> = new LinkedList();
   readonly #exhausted: (session: Session) => void;
   #session: Session | undefined;
 
@@ -26,18 +28,17 @@ export class Opener implements Sender {
   }
 
   add(call: ClientCall): void {
-    this.#waiting.add(call);
+    this.#waiting.add(call.waiting);
     this.wake();
   }
 
   drop(call: ClientCall): void {
-    this.#waiting.delete(call);
+    this.#waiting.delete(call.waiting);
   }
 
   /** Ends all that wait. They can be made again. */
   refuse(reason: EndReason): void {
-    const calls = [...this.#waiting];
-    this.#waiting.clear();
+    const calls = this.#waiting.takeAll();
     for (const call of calls) call.lost(reason, false);
   }
 
@@ -48,7 +49,8 @@ export class Opener implements Sender {
   nextLength(): number | undefined {
     const session = this.#session;
     if (session === undefined || session.openCalls >= session.peer.maxStreams) return undefined;
-    for (const call of this.#waiting) {
+    // One that is refused leaves.
+    for (let call = this.#waiting.first; call !== undefined; call = this.#waiting.first) {
       if (!call.isRefused(session.peer)) return call.openLength;
     }
     return undefined;
@@ -56,9 +58,9 @@ export class Opener implements Sender {
 
   write(writer: PacketWriter): void {
     const session = this.#session;
-    const [call] = this.#waiting;
+    const call = this.#waiting.first;
     if (session === undefined || call === undefined) return;
-    this.#waiting.delete(call);
+    this.#waiting.delete(call.waiting);
     const stream = session.lastStream + 1;
     session.add(stream, call);
     call.open(stream, session, writer);

@@ -1,4 +1,6 @@
 import type { Parts } from '../../process/bytes.js';
+import { LinkedList } from '../../process/linked-list.js';
+import { LiveMap } from '../../process/live-map.js';
 import type { Limits, Packet } from '../generated/sandboxrx/tunnel/v1/tunnel.js';
 import { Acknowledging } from './acknowledging.js';
 import type { Call, CallHost } from './call.js';
@@ -64,8 +66,8 @@ export class Session implements CallHost {
   readonly #rotation: Rotation = new Rotation();
   readonly #writer: PacketWriter;
   readonly #grace: Timer;
-  readonly #calls: Map<number, Call> = new Map();
-  readonly #credits: Set<Call> = new Set();
+  readonly #calls: LiveMap<number, Call> = new LiveMap();
+  readonly #credits: LinkedList<Call> = new LinkedList();
   readonly #creditDelay: Timer;
   #isCreditDue = false;
   #lastStream = 0;
@@ -144,7 +146,7 @@ export class Session implements CallHost {
     this.#link = link;
     this.#grace.clear();
     for (const call of this.#calls.values())
-      if (call.toldCredit !== undefined) this.#credits.add(call);
+      if (call.toldCredit !== undefined) this.#credits.add(call.credit);
     this.#isCreditDue = true;
     if (this.#goAway !== undefined) this.#goAway.isDue = true;
     old?.close('superseded', 'the session goes on over another connection');
@@ -187,7 +189,7 @@ export class Session implements CallHost {
   }
 
   creditDue(call: Call, isUrgent: boolean): void {
-    this.#credits.add(call);
+    this.#credits.add(call.credit);
     if (isUrgent) this.#giveCredit();
     else if (!this.#creditDelay.isSet)
       this.#creditDelay.set(creditDelayMs, () => {
@@ -206,14 +208,14 @@ export class Session implements CallHost {
   }
 
   forget(call: Call): void {
-    this.#credits.delete(call);
+    this.#credits.delete(call.credit);
     this.#rotation.delete(call);
     if (this.#calls.delete(call.id)) this.#role.freed();
   }
 
   /** The other end did not begin the calls beyond a stream. */
   refuseAfter(stream: number, reason: EndReason): void {
-    for (const call of [...this.#calls.values()]) if (call.id > stream) call.lost(reason, false);
+    for (const call of this.#calls.values()) if (call.id > stream) call.lost(reason, false);
   }
 
   /** Tells the other end that no more calls are begun. */
@@ -232,7 +234,7 @@ export class Session implements CallHost {
     const link = this.#link;
     this.#link = undefined;
     link?.close(reason, message);
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     for (const call of calls) call.lost(reason, true);
     this.#role.ended(reason);
@@ -269,13 +271,15 @@ export class Session implements CallHost {
   }
 
   #takeCredits(): Packet['credits'] {
-    const calls = [...this.#credits].slice(0, creditsInPacket);
-    for (const call of calls) this.#credits.delete(call);
-    this.#isCreditDue = this.#credits.size > 0;
-    return calls.flatMap((call) => {
+    const credits: Packet['credits'] = [];
+    for (let taken = 0; taken < creditsInPacket; taken++) {
+      const call = this.#credits.shift();
+      if (call === undefined) break;
       const offset = call.takeCredit();
-      return offset === undefined ? [] : [{ stream: call.id, offset: BigInt(offset) }];
-    });
+      if (offset !== undefined) credits.push({ stream: call.id, offset: BigInt(offset) });
+    }
+    this.#isCreditDue = this.#credits.size > 0;
+    return credits;
   }
 
   #filled(): Parts | undefined {

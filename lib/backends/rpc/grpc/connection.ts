@@ -5,6 +5,7 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
 } from '@grpc/grpc-js';
+import { LinkedList } from '../../../process/linked-list.js';
 import { maxMessageBytes } from '../../../wire/codec.js';
 import { pemsOf, type GrpcTls } from '../node/tls.js';
 
@@ -46,7 +47,7 @@ const noPeer = 'unknown';
  */
 export class Connection {
   readonly #target: ConnectionTarget;
-  readonly #calls: Set<Call> = new Set();
+  readonly #calls: LinkedList<Call> = new LinkedList();
   #channel: Channel;
 
   constructor(target: ConnectionTarget) {
@@ -63,10 +64,10 @@ export class Connection {
     const waiting = setTimeout(() => {
       if (!wasSent()) this.#giveUp(channel, call);
     }, this.#target.connectTimeoutMs);
-    this.#calls.add(call);
+    const link = this.#calls.push(call);
     const over = (): void => {
       clearTimeout(waiting);
-      this.#calls.delete(call);
+      this.#calls.delete(link);
     };
     return { call, wasSent, over };
   }
@@ -74,7 +75,7 @@ export class Connection {
   close(): void {
     this.#channel.close();
     // The channel lets go of its connection only when its calls have ended by themselves.
-    for (const call of this.#calls)
+    for (const call of this.#calls.items())
       call.cancelWithStatus(GrpcStatus.UNAVAILABLE, 'the connection was closed here');
   }
 

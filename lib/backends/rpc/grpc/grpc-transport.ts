@@ -47,7 +47,7 @@ export class GrpcTransport extends RpcTransport {
     let opened: ReturnType<Connection['open']>;
     let sent: Metadata;
     try {
-      sent = metadataOf({ ...this.#metadata(), ...metadata });
+      sent = metadataOf(this.#metadata(), metadata);
       opened = this.#connection.open(method.path, deadline);
     } catch (cause) {
       observer.error(notMade(cause, subject), false);
@@ -186,10 +186,12 @@ class GrpcStream<Request, Response> implements RpcStream<Request> {
   }
 }
 
-function metadataOf(entries: RpcMetadata): Metadata {
+/** What comes later counts. */
+function metadataOf(...all: readonly RpcMetadata[]): Metadata {
   const metadata = new Metadata();
-  for (const [key, value] of Object.entries(entries)) {
-    metadata.set(key, typeof value === 'string' ? value : Buffer.from(value));
+  for (const entries of all) {
+    for (const [key, value] of Object.entries(entries))
+      metadata.set(key, typeof value === 'string' ? value : Buffer.from(value));
   }
   return metadata;
 }

@@ -55,8 +55,12 @@ export function attachedRun(
     const { observerId = newId() } = attachment;
     const cursor: AttachCursor = {
       observerId,
-      ...{ epoch: startedIn, at: { ...from }, size: undefined },
-      ...{ isRunning: false, hasFailed: false, breaks: 0 },
+      epoch: startedIn,
+      at: { ...from },
+      size: undefined,
+      isRunning: false,
+      hasFailed: false,
+      breaks: 0,
     };
     const keepSize = (size: WindowSize): void => {
       cursor.size = size;

@@ -52,8 +52,9 @@ export class RunCalls {
     const { sandboxId, id: runId, stdin$, onDisconnect } = request;
     const { ON_DISCONNECT_DETACH, ON_DISCONNECT_KILL } = OnDisconnect;
     const asked = {
+      requestId,
+      stdin: stdin$ !== undefined,
       ...execOpeningOf(request),
-      ...{ requestId, stdin: stdin$ !== undefined },
       onDisconnect: onDisconnect === 'detach' ? ON_DISCONNECT_DETACH : ON_DISCONNECT_KILL,
     };
     const options = { subject: { sandboxId, runId }, timeoutMs: this.#requestTimeoutMs };

@@ -81,9 +81,9 @@ class StartedRun {
       if (isOwn) this.#write(epoch);
     };
     const own = { observerId: this.#requestId, startedIn: epoch, ...(tty && { size$ }) };
-    const attachment = { sandboxId, runId, paused$, lifecycle: { started } };
+    const attachment = { sandboxId, runId, paused$, lifecycle: { started }, ...(isOwn && own) };
     const { transport, retryBudgetMs } = this.#calls;
-    const run$ = attachedRun(transport, { ...attachment, ...(isOwn && own) }, retryBudgetMs);
+    const run$ = attachedRun(transport, attachment, retryBudgetMs);
     if (!isOwn) leaveStdin(stdin$);
     this.#ties.add(
       run$.subscribe({

@@ -1,9 +1,10 @@
 import { AsyncSubject, EMPTY, type Observable } from 'rxjs';
+import { LiveMap } from '../../../process/live-map.js';
 import type { AttachRequest, ExecRequest } from '../../../sandbox/backend.js';
 
 /** Runs that this client has asked for, and that the server may not know yet: calls about one wait for it. */
 export class Starting {
-  readonly #runs: Map<string, AsyncSubject<never>> = new Map();
+  readonly #runs: LiveMap<string, AsyncSubject<never>> = new LiveMap();
 
   /** The same run, which others wait for until it has been started, or never will be. */
   begun(request: ExecRequest): ExecRequest {

@@ -45,7 +45,7 @@ export class TunnelTransport extends RpcTransport {
   ): RpcStream<Request> {
     const { connector, scheduler } = this.#options;
     const stream = new TunnelStream(method, { observer, subject, scheduler });
-    const all = { ...this.#options.metadata, ...metadata };
+    const all = Object.assign({}, this.#options.metadata, metadata);
     const time = timeoutMs === undefined ? {} : { timeoutMs };
     try {
       stream.begin(connector.open({ method: method.path, metadata: all, ...time }, stream), time);

@@ -49,7 +49,7 @@ export class SandboxWatch {
 
   /** Tells that a sandbox is there no more. */
   forget(id: string): void {
-    const info = this.#news.told.get(id);
+    const info = this.#news.get(id);
     if (info === undefined) return;
     this.learn({ ...info, status: 'deleted' });
     this.#deleted.add(keyOf(info));
@@ -86,7 +86,7 @@ export class SandboxWatch {
     const opening = (): void => {
       this.#fresh.clear();
     };
-    const isRunning = (id: string): boolean => this.#news.told.get(id)?.status === 'running';
+    const isRunning = (id: string): boolean => this.#news.get(id)?.status === 'running';
     const polled$ = polledSandboxes(this.#sources, { opening, isRunning });
     if (this.#isPolled) return polled$;
     return this.#sources.changes(opening).pipe(
@@ -117,8 +117,7 @@ export class SandboxWatch {
     for (const id of deletedIds) this.#end(id, news);
     if (isReset) {
       const ids = new Set(infos.map(({ id }) => id));
-      for (const id of [...news.told.keys()])
-        if (!ids.has(id) && !this.#fresh.has(id)) this.#end(id, news);
+      for (const { id } of news.told) if (!ids.has(id) && !this.#fresh.has(id)) this.#end(id, news);
     }
     for (const info of infos) {
       this.#gone.delete(info.id);
@@ -130,13 +129,13 @@ export class SandboxWatch {
 
   #end(id: string, news: News<SandboxInfo>): void {
     this.#gone.add(id);
-    const info = news.told.get(id);
+    const info = news.get(id);
     if (info !== undefined) this.#tell({ ...info, status: 'deleted' }, news);
   }
 
   #tell(info: SandboxInfo, news: News<SandboxInfo>): void {
     if (this.#deleted.has(keyOf(info))) return;
-    const before = news.told.get(info.id);
+    const before = news.get(info.id);
     const isNews = before === undefined ? info.status !== 'deleted' : isChange(before, info);
     if (isNews) news.tell(info);
   }
