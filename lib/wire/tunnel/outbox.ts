@@ -10,6 +10,8 @@ export class Outbox {
   #acknowledged = 0;
   /** The last one that was given to the present connection. */
   #written = 0;
+  /** The last one that was given to any. */
+  #sent = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -44,18 +46,20 @@ export class Outbox {
   next(): Parts | undefined {
     const packet = this.#packets.at(this.#written - this.#acknowledged);
     if (packet !== undefined) this.#written += 1;
+    this.#sent = Math.max(this.#sent, this.#written);
     return packet;
   }
 
-  /** An old one tells nothing new. */
+  /** An old one tells nothing new. What came over an earlier connection is not sent again. */
   acknowledge(seq: number): void {
-    if (seq > this.#written) {
-      const text = `packet ${seq} was acknowledged and ${this.#written} sent`;
+    if (seq > this.#sent) {
+      const text = `packet ${seq} was acknowledged and ${this.#sent} sent`;
       throw new TunnelViolation('acknowledgement', text);
     }
     for (; this.#acknowledged < seq; this.#acknowledged += 1) {
       this.#bytes -= lengthOf(this.#packets.shift());
     }
+    this.#written = Math.max(this.#written, this.#acknowledged);
   }
 
   /** Another connection, whose other end has received all up to `seq`. */

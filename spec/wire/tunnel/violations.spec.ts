@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
+  type Hello,
   type Limits,
   Packet,
   type Frame,
@@ -21,6 +22,11 @@ const limits: Limits = {
   ...{ maxStreams: 4, maxFrameBytes: 16_384, maxMessageBytes: 100_000, maxMetadataBytes: 1024 },
   ...{ windowBytes: 32_768, maxUnackedBytes: 65_536 },
 };
+
+const helloOf = (hello: Partial<Hello>): Hello => ({
+  ...{ version: 1, session: '', received: 0n, limits },
+  ...hello,
+});
 
 /** A server, and somebody who says to it whatever they like. */
 class Stranger {
@@ -79,8 +85,8 @@ class Stranger {
     return this;
   }
 
-  hello(hello: Partial<NonNullable<Packet['hello']>> = {}): this {
-    return this.say({ hello: { version: 1, session: '', received: 0n, limits, ...hello } });
+  hello(hello: Partial<Hello> = {}): this {
+    return this.say({ hello: helloOf(hello) });
   }
 
   frames(...frames: Frame[]): this {
@@ -193,6 +199,27 @@ describe('a server', () => {
     stranger.connect();
     stranger.hello({ session });
     expect(stranger.packets[0]?.welcome).toMatchObject({ resumed: true, received: 1n });
+  });
+
+  it('goes on with who has more than an older greeting said that came late', () => {
+    const stranger = new Stranger().hello();
+    stranger.onCall = (call) => {
+      call.send([block(1000)]);
+    };
+    const session = stranger.packets[0]?.welcome?.session ?? '';
+    const late = stranger.connect();
+    stranger.connect();
+    stranger.hello({ session }).frames(open(1));
+    expect(stranger.packets.at(-1)?.seq).toBe(1n);
+    late.received([Packet.encode({ ...Packet.create(), hello: helloOf({ session }) }).finish()]);
+    stranger.connect();
+    stranger.hello({ session, received: 1n });
+    expect(stranger.closedWith).toBeUndefined();
+    expect(stranger.packets[0]?.welcome?.resumed).toBe(true);
+    expect(stranger.packets.every(({ frames }) => frames.length === 0)).toBe(true);
+    stranger.frames(open(2));
+    expect(stranger.packets.at(-1)?.seq).toBe(2n);
+    expect(stranger.gone).toEqual([]);
   });
 
   it('takes as many sessions as it shall, and again when one is over', () => {
