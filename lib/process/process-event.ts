@@ -6,7 +6,7 @@ export interface OutputEvent {
   readonly type: OutputStream;
   /** The bytes. They are shared with other consumers: read them, do not write to them. */
   readonly data: Uint8Array;
-  /** Position of the first byte in its stream, from 0. A jump tells how many bytes are missing. */
+  /** Position of the first byte in its stream, from 0. A jump tells how many bytes are missing: at the end, by an empty piece. */
   readonly offset: number;
 }
 

@@ -47,8 +47,8 @@ export class StreamLog {
     offset: number,
     position: { sequence: number; adjacent: boolean },
   ): void {
-    if (data.length === 0) return;
     if (offset > this.end) this.#skipTo(offset);
+    if (data.length === 0) return;
     this.#keptBytes += data.length;
     const tail = this.#blocks[this.#blocks.length - 1];
     if (tail !== undefined && this.#blocks.length > this.#head && canJoin(tail, data, this.end)) {

@@ -55,7 +55,8 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
   #decoding: Decoding<T> | undefined;
   #closed = false;
   #polling = false;
-  #droppedBytes = 0;
+  /** Bytes that never came, after the last that did. */
+  #missingAtEnd = 0;
   /** The call that waits for the stream to grow or to end. */
   #waiting: Answer<IteratorResult<T, undefined>> | undefined;
   /** The last of the calls that wait for their turn after that one. */
@@ -66,9 +67,9 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
     this.#source = source;
   }
 
-  /** How many bytes retention had dropped before the first read. */
+  /** How many bytes are missing so far: retention had dropped them before the first read, or they never came. */
   get droppedBytes(): number {
-    return this.#droppedBytes;
+    return (this.#decoding?.missingBytes ?? 0) + this.#missingAtEnd;
   }
 
   /** Reads until the end of the stream; leaving the loop closes the reader. */
@@ -200,12 +201,12 @@ export class StreamReader<T extends Chunk> implements AsyncIterable<T> {
 
   #begin(): Decoding<T> {
     const decoding: Decoding<T> = new Decoding(this.#source.log, this.#source.encoding);
-    this.#droppedBytes = this.#source.log.droppedBytes;
     this.#source.read(decoding.position);
     return decoding;
   }
 
   #finish(decoding: Decoding<T>, end: StreamEnd): IteratorResult<T, undefined> {
+    this.#missingAtEnd = this.#source.log.end - decoding.position;
     const rest = decoding.end();
     if (rest.length > 0) return { done: false, value: rest };
     this.close();

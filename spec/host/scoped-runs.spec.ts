@@ -163,6 +163,28 @@ describe('who may only look and reads nothing', () => {
       Number((value as { readonly stdout?: bigint }).stdout) - toldBefore(frames(), at);
     expect(missed + told()).toBe(written);
   });
+
+  it('is told what is left out at the end, before the exit', async () => {
+    const { own, clientFor } = await guarded();
+    const sandbox = await (await clientFor({ readOnly: true })).get('own');
+    const seen = sandbox.attach('own', {
+      ...{ overflow: 'backpressure', retainBytes: 65_536, encoding: 'buffer' },
+    });
+    await firstValueFrom(seen.stdout$);
+    const mebibyte = 'x'.repeat(1_048_576);
+    for (let count = 0; count < 8; count++) await own.cat.stdin?.write(mebibyte);
+    await own.cat.stdin?.close();
+    expect(await own.cat.wait()).toBe(0);
+    let read = 0;
+    for await (const { length } of seen.stdout) read += length;
+    const { stdoutTotalBytes, stdoutTruncated, returncode } = await seen.result();
+    const written = 'before '.length + 8 * mebibyte.length;
+    expect({ stdoutTotalBytes, stdoutTruncated, returncode }).toEqual({
+      ...{ stdoutTotalBytes: written, stdoutTruncated: true, returncode: 0 },
+    });
+    expect(read).toBeLessThan(6_000_000);
+    expect(read + seen.stdout.droppedBytes).toBe(written);
+  });
 });
 
 describe('a token for one sandbox', () => {

@@ -181,6 +181,25 @@ describe('a run that misses bytes', () => {
     expect(reader.droppedBytes).toBe(104);
   });
 
+  it('may miss the last of them, which its result and its reader count too', async () => {
+    const run = new DrivenRun({ encoding: 'buffer', highWaterMark: 10 });
+    const reader = run.process.stdout;
+    const reading = reader[Symbol.asyncIterator]();
+    run.out('abc');
+    expect(await reading.next()).toMatchObject({ done: false });
+    run.lose('stdout', 100);
+    run.out('def');
+    expect(await reading.next()).toMatchObject({ done: false });
+    expect(reader.droppedBytes).toBe(100);
+    run.lose('stdout', 1000);
+    run.out('');
+    run.exit();
+    expect(await reading.next()).toMatchObject({ done: true });
+    expect(reader.droppedBytes).toBe(1100);
+    const result = await run.process;
+    expect([result.stdoutTruncated, result.stdoutTotalBytes]).toEqual([true, 1106]);
+  });
+
   it('does not make one character of the halves of two', async () => {
     const run = new DrivenRun();
     const live = watch(run.process.stdout$);

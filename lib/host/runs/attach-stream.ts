@@ -75,17 +75,15 @@ export class AttachStream implements StreamListener<AttachProcessRequest>, Viewe
 
   output(event: OutputEvent): void {
     const { type, offset, data } = event;
-    if (offset !== this.#at[type]) {
-      this.#frames.flush();
-      const value = streamOffsetsOf({ [type]: offset });
-      this.#stream.send({ message: { $case: 'position', value } });
-    }
+    if (offset !== this.#at[type]) this.#move(type, offset);
     this.#at[type] = offset + data.length;
     this.#frames.add(event);
   }
 
-  over(over: RunOver): void {
+  over(over: RunOver, ends: Readonly<Record<OutputStream, number>>): void {
     this.#frames.flush();
+    for (const type of ['stdout', 'stderr'] as const)
+      if (ends[type] > this.#at[type]) this.#move(type, ends[type]);
     if (over.type === 'failed') {
       const value = errorToStatus(over.error).details;
       this.#stream.send({ message: { $case: 'failure', value } });
@@ -99,6 +97,13 @@ export class AttachStream implements StreamListener<AttachProcessRequest>, Viewe
   replaced(): void {
     this.#place = undefined;
     this.#stream.end();
+  }
+
+  #move(type: OutputStream, offset: number): void {
+    this.#frames.flush();
+    this.#at[type] = offset;
+    const value = streamOffsetsOf({ [type]: offset });
+    this.#stream.send({ message: { $case: 'position', value } });
   }
 
   #open(opening: AttachOpening): void {

@@ -23,7 +23,8 @@ export type RunOver = ExitEvent | { readonly type: 'failed'; readonly error: unk
 export interface Viewer {
   ready(): void;
   output(event: OutputEvent): void;
-  over(end: RunOver): void;
+  /** `ends`: where the output ended, also what was left out. */
+  over(end: RunOver, ends: Readonly<Record<OutputStream, number>>): void;
   /** Another call has taken its place. */
   replaced(): void;
 }
@@ -51,6 +52,8 @@ export class Place {
   readonly #holdsUp: boolean;
   readonly #kept: Queue<OutputEvent> = new Queue();
   #keptBytes = 0;
+  /** Where the output ends that came, also what was left out. */
+  readonly #ends: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
   readonly #paused = new BehaviorSubject(false);
   readonly #observing: Subscription = new Subscription();
   #isRunning = false;
@@ -93,7 +96,7 @@ export class Place {
       const event = this.#kept.at(index);
       if (event !== undefined) viewer.output(notBefore(event, received[event.type] ?? 0));
     }
-    if (this.#over !== undefined) viewer.over(this.#over);
+    if (this.#over !== undefined) viewer.over(this.#over, this.#ends);
   }
 
   /** Output up to here has been received: it is not needed any more. */
@@ -148,6 +151,7 @@ export class Place {
       this.#end(event);
       return;
     }
+    this.#ends[event.type] = event.offset + event.data.length;
     if (this.#isFull && !this.#holdsUp) return;
     this.#kept.push(event);
     this.#keptBytes += event.data.length + overheadBytes;
@@ -158,7 +162,7 @@ export class Place {
   #end(over: RunOver): void {
     if (this.#over !== undefined) return;
     this.#over = over;
-    this.#viewer?.over(over);
+    this.#viewer?.over(over, this.#ends);
   }
 
   get #isFull(): boolean {

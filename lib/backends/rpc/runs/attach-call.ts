@@ -26,6 +26,8 @@ import type { AttachCursor, Attachment } from './attached-run.js';
 const confirmBytes = 262_144;
 const confirmMs = 20;
 
+const nothing = new Uint8Array();
+
 /** One call of an observation, of which there are more when it breaks. */
 export class AttachCall implements StreamObserver<AttachProcessResponse> {
   readonly #attachment: Attachment;
@@ -142,11 +144,12 @@ export class AttachCall implements StreamObserver<AttachProcessResponse> {
 
   #output({ stream, data }: ExecStreamOutput): void {
     this.#ready();
-    const { at } = this.#cursor;
+    const { at, shown } = this.#cursor;
     const type: OutputStream =
       stream === ExecStreamOutput_Stream.STREAM_STDERR ? 'stderr' : 'stdout';
     const offset = at[type] ?? 0;
     at[type] = offset + data.length;
+    shown[type] = at[type];
     this.#told.next({ type, data, offset });
     this.#received(data.length);
   }
@@ -171,8 +174,18 @@ export class AttachCall implements StreamObserver<AttachProcessResponse> {
 
   #exit({ exitCode: returncode, end = RunEnd.create() }: AttachExit): void {
     this.#ready();
+    this.#showLeftOut();
     this.#told.next({ type: 'exit', returncode, ...exitDetailsOf(end) });
     this.#told.complete();
+  }
+
+  /** What was left out at the end, with nothing after it. Not before: nobody would read it, and so go on. */
+  #showLeftOut(): void {
+    const { at, shown } = this.#cursor;
+    for (const type of ['stdout', 'stderr'] as const) {
+      const { [type]: offset = 0 } = at;
+      if (offset > (shown[type] ?? 0)) this.#told.next({ type, data: nothing, offset });
+    }
   }
 
   #failed(status: Uint8Array): void {

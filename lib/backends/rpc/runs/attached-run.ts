@@ -32,6 +32,8 @@ export interface AttachCursor {
   epoch: string;
   /** Where the next output of each stream begins. */
   readonly at: Partial<Record<OutputStream, number>>;
+  /** Where the output ends that was passed on: before that, where some was left out and none came after. */
+  readonly shown: Partial<Record<OutputStream, number>>;
   isRunning: boolean;
   /** The terminal's last size. */
   size: WindowSize | undefined;
@@ -57,6 +59,7 @@ export function attachedRun(
       observerId,
       epoch: startedIn,
       at: { ...from },
+      shown: { ...from },
       size: undefined,
       isRunning: false,
       hasFailed: false,

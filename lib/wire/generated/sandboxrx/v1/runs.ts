@@ -107,7 +107,7 @@ export interface AttachProcessResponse {
     /** The first message. */
     { $case: "opened"; value: AttachOpened }
     | //
-    /** The next output of a stream begins here: what is between is not kept any more. */
+    /** The next output of a stream begins here, or it ended here: what is between is not kept any more. */
     { $case: "position"; value: StreamOffsets }
     | undefined;
 }
