@@ -2,6 +2,7 @@ import { Metadata, type ClientDuplexStream } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { firstValueFrom } from 'rxjs';
 import { SandboxClient } from 'sandbox-rx';
+import type { HostOptions } from 'sandbox-rx/host';
 import type { TokenScope } from 'sandbox-rx/node';
 import type { AttachProcessResponse } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
 import { eventually, failureOf } from '../contract/kit.js';
@@ -17,8 +18,8 @@ afterEach(async () => {
 const tokens = [{ name: 'ada', token: 'token-of-ada' }];
 
 /** A host with sandboxes `own` and `other`, in each of which ada runs a `cat` under the id of its sandbox. */
-async function guarded() {
-  const url = await remote.host(memory(), { tokens });
+async function guarded(options: HostOptions = {}) {
+  const url = await remote.host(memory(), { tokens, ...options });
   const ada = remote.backend(url, { token: 'token-of-ada' });
   const client = new SandboxClient(ada);
   const run = async (id: string) => {
@@ -184,6 +185,28 @@ describe('who may only look and reads nothing', () => {
     });
     expect(read).toBeLessThan(6_000_000);
     expect(read + seen.stdout.droppedBytes).toBe(written);
+  });
+});
+
+describe('who may only look at a run that ends with its starter', () => {
+  it('does not make it go on', async () => {
+    const { url, clientFor } = await guarded({ reconnectGraceMs: 100 });
+    const starter = remote.backend(url, { token: 'token-of-ada' });
+    const sandbox = await new SandboxClient(starter).get('own');
+    const run = sandbox.exec(['cat'], { id: 'mine', stdin: true });
+    run.stdin?.write('begun');
+    await firstValueFrom(run.stdout$);
+    const looker = await (await clientFor({ readOnly: true, sandboxId: 'own' })).get('own');
+    const seen = looker.attach('mine');
+    await firstValueFrom(seen.stdout$);
+    const ends = Promise.allSettled([run.result(), seen.result()]);
+    starter.close();
+    const live = async (): Promise<readonly string[]> =>
+      (await looker.processes()).flatMap(({ id, endedAtMs }) => (endedAtMs ? [] : id));
+    await eventually('it has ended', async () => !(await live()).includes('mine'));
+    const [, told] = await ends;
+    expect(told.status).toBe('rejected');
+    expect(await live()).toContain('own');
   });
 });
 

@@ -9,6 +9,7 @@ import {
   ExecStreamRequest,
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { AttachProcessRequest } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
 import { metricsUntil } from '../support/metrics.js';
 import { Harness } from './harness.js';
 import { framesOf, textOf, TunnelClient, webSocketTo, type WatchedCall } from './tunnel-client.js';
@@ -151,6 +152,27 @@ describe('a token with a scope, in a tunnel', () => {
     await client.until('disconnected');
     await client.connect(tunnelUrl, { token: await tokenFor(second) });
     await client.until('disconnected forbidden');
+  });
+
+  it('to look only keeps nobody out by asking for runs that there are not', async () => {
+    const { url, made, tunnelFor } = await guarded();
+    const client = await tunnelFor(await made({ readOnly: true, sandboxId: 'own' }));
+    const asked = async (observerId: string): Promise<void> => {
+      const value = { sandboxId: 'own', runId: 'nobody', observerId };
+      const message = { $case: 'open', value } as const;
+      const call = client.open('/sandboxrx.v1.RunService/AttachProcess');
+      call.call.send([
+        AttachProcessRequest.encode(AttachProcessRequest.fromPartial({ message })).finish(),
+      ]);
+      await call.until(() => call.messages.length === 2);
+      call.call.cancel();
+    };
+    for (let first = 0; first < 10_000; first += 100)
+      await Promise.all(Array.from({ length: 100 }, (_, index) => asked(String(first + index))));
+    const sandbox = await harness.client({ url, token: 'token-of-ada' }).get('own');
+    const { returncode } = await sandbox.exec(['echoBoth'], { id: 'mine' });
+    expect(returncode).toBe(0);
+    expect((await sandbox.attach('mine')).returncode).toBe(0);
   });
 
   it('sees no metrics of the host', async () => {

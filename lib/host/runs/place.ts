@@ -96,7 +96,7 @@ export class Place {
       const event = this.#kept.at(index);
       if (event !== undefined) viewer.output(notBefore(event, received[event.type] ?? 0));
     }
-    if (this.#over !== undefined) viewer.over(this.#over, this.#ends);
+    if (this.#over !== undefined) this.#tellEnd(viewer, this.#over);
   }
 
   /** Output up to here has been received: it is not needed any more. */
@@ -162,7 +162,13 @@ export class Place {
   #end(over: RunOver): void {
     if (this.#over !== undefined) return;
     this.#over = over;
-    this.#viewer?.over(over, this.#ends);
+    if (this.#viewer !== undefined) this.#tellEnd(this.#viewer, over);
+  }
+
+  #tellEnd(viewer: Viewer, over: RunOver): void {
+    viewer.over(over, this.#ends);
+    // It is told the same when it asks again: that there is no such run, or how it failed.
+    if (over.type === 'failed' && !this.#isRunning) this.leave();
   }
 
   get #isFull(): boolean {

@@ -12,7 +12,7 @@ import type { HeldCount } from './held-count.js';
 import { HeldRun, type WantedRun } from './held-run.js';
 import { Place, type Offsets } from './place.js';
 
-/** So many observers of the runs of one sandbox, those whose place is only kept too. */
+/** So many observers of the runs of one sandbox, those whose place is only kept too; and as many starters, apart. */
 const maxPlaces = 10_000;
 
 /** What the runs of all sandboxes have in common. */
@@ -30,7 +30,7 @@ export interface Observer {
   readonly runId: string;
   readonly observerId: string;
   readonly from: Offsets;
-  /** Whether the run waits where this observer is behind. */
+  /** Whether the run waits where this observer is behind, and goes on because it is there. */
   readonly holdsUp: boolean;
 }
 
@@ -43,6 +43,7 @@ export class SandboxRuns {
   /** What was started once is not started again, however short it was. */
   readonly #requests = new Recently();
   readonly #places: LiveMap<string, Place> = new LiveMap();
+  readonly #count: Record<'starters' | 'observers', number> = { starters: 0, observers: 0 };
   #isGone = false;
 
   constructor(sandbox: HostSandbox, config: SandboxRunsConfig) {
@@ -67,22 +68,27 @@ export class SandboxRuns {
     const key = keyOf(id, requestId);
     if (this.#requests.has(key)) return true;
     if (this.#registry.has(id) || this.#config.runs.has(this.#id, id)) return false;
-    this.#assertPlace();
+    this.#assertRoom('starters');
     this.#requests.add(key);
     this.#start(wanted);
     // Before anything can happen to the run, so that its starter misses nothing.
-    this.place({ runId: id, observerId: requestId, from: {}, holdsUp: true });
+    this.#place({ runId: id, observerId: requestId, from: {}, holdsUp: true }, 'starters');
     return true;
   }
 
   /** The place of an observer: the one that it had, or a new one. */
-  place({ runId, observerId, from, holdsUp }: Observer): Place {
+  place(observer: Observer): Place {
+    return this.#place(observer, 'observers');
+  }
+
+  #place({ runId, observerId, from, holdsUp }: Observer, kind: 'starters' | 'observers'): Place {
     const key = keyOf(runId, observerId);
     const before = this.#places.get(key);
     if (before !== undefined) return before;
-    this.#assertPlace();
+    this.#assertRoom(kind);
     const { reconnectGraceMs = 60_000 } = this.#config;
-    const held = this.#held.get(runId);
+    // For who may change nothing a run does not go on either.
+    const held = holdsUp ? this.#held.get(runId) : undefined;
     const place = new Place({
       from,
       holdsUp,
@@ -90,17 +96,19 @@ export class SandboxRuns {
       graceMs: () => (this.#isGone ? 0 : reconnectGraceMs),
       left: () => {
         this.#places.delete(key);
+        this.#count[kind]--;
         held?.left();
       },
     });
+    this.#count[kind]++;
     held?.joined();
     this.#places.set(key, place);
     return place;
   }
 
-  #assertPlace(): void {
-    if (this.#places.size < maxPlaces) return;
-    throw exhausted(`this sandbox has ${maxPlaces} observers, and takes no more`);
+  #assertRoom(kind: 'starters' | 'observers'): void {
+    if (this.#count[kind] < maxPlaces) return;
+    throw exhausted(`this sandbox has ${maxPlaces} ${kind} of runs, and takes no more`);
   }
 
   get #id(): string {

@@ -15,7 +15,7 @@ export const protobufFileName = "sandboxrx/v1/runs.proto";
 
 /** Runs that belong to no call: they are found by their ids, outlive a connection that breaks, and lose nothing by it. */
 
-/** What becomes of a run when its last observer is gone and does not come back in time. */
+/** What becomes of a run when its last observer is gone and does not come back in time. Who may only look is none here. */
 export const OnDisconnect = {
   /** ON_DISCONNECT_UNSPECIFIED - As KILL. */
   ON_DISCONNECT_UNSPECIFIED: 0,
