@@ -167,6 +167,8 @@ describe('tunnels', () => {
     const limits = { maxTunnelsPerToken: 1 };
     const { tunnelUrl, metricsUrl } = await hosted({ tokens, limits });
     const lost = await tunnelTo(tunnelUrl, { token: 'token-of-ada' });
+    const run = lost.run(await lost.sandbox(), ['sleep']);
+    await run.until(() => run.messages.length > 0);
     lost.webSocket?.terminate();
     await metricsUntil(metricsUrl, { sandboxrx_tunnels: 0, sandboxrx_tunnel_sessions: 1 });
     const again = new TunnelClient();

@@ -127,6 +127,11 @@ export class Session implements CallHost {
     return this.#calls.size === 0 && this.#outbox.bytes === 0;
   }
 
+  /** It has no connection, and nobody waits for an answer. */
+  get isIdle(): boolean {
+    return this.#link === undefined && this.#calls.size === 0;
+  }
+
   get isEnded(): boolean {
     return this.#ended;
   }

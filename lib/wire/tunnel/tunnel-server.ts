@@ -116,10 +116,10 @@ export class TunnelServer {
     const known = this.#sessions.get(hello.session);
     if (known !== undefined && !isSame(known.caller, caller))
       throw new TunnelViolation('forbidden', 'the session belongs to somebody else');
-    if (known !== undefined) known.caller = caller;
     const session = known?.session ?? this.#newSession(hello, caller);
     const received = BigInt(session.received);
     connection.begin(session, known === undefined ? 0 : exact(hello.received));
+    if (known !== undefined) known.caller = caller;
     connection.send(
       controlPacket({
         welcome: {
@@ -159,11 +159,23 @@ export class TunnelServer {
   }
 
   #checkRoom({ name }: TunnelCaller): void {
-    if (this.#sessions.size >= this.#maxSessions)
-      throw new TunnelViolation('overloaded', 'the server has as many sessions as it takes');
-    if (this.#maxSessionsPerCaller >= this.#maxSessions) return;
-    if (this.sessionsOf(name) >= this.#maxSessionsPerCaller)
+    const isOwn = ({ caller }: ServedSession): boolean => caller.name === name;
+    const isLimited = this.#maxSessionsPerCaller < this.#maxSessions;
+    // First, so that a caller with too many ends none of another's.
+    if (isLimited && this.sessionsOf(name) >= this.#maxSessionsPerCaller && !this.#makeRoom(isOwn))
       throw new TunnelViolation('overloaded', 'the caller has as many sessions as it may');
+    if (this.#sessions.size >= this.#maxSessions && !this.#makeRoom(() => true))
+      throw new TunnelViolation('overloaded', 'the server has as many sessions as it takes');
+  }
+
+  /** Ends the oldest session that nobody uses. `false`: there is none. */
+  #makeRoom(isOf: (served: ServedSession) => boolean): boolean {
+    for (const served of this.#sessions.values()) {
+      if (!served.session.isIdle || !isOf(served)) continue;
+      served.session.end('overloaded', 'there were too many sessions');
+      return true;
+    }
+    return false;
   }
 
   #opened({ session, caller }: ServedSession, stream: number, { body }: ReadFrame): void {

@@ -12,7 +12,7 @@ import {
 import { ClientTunnel } from '../../../lib/wire/tunnel/client-tunnel.js';
 import type { TunnelConnection } from '../../../lib/wire/tunnel/connection.js';
 import type { ServedCall } from '../../../lib/wire/tunnel/server-call.js';
-import { TunnelServer } from '../../../lib/wire/tunnel/tunnel-server.js';
+import { TunnelServer, type TunnelServerOptions } from '../../../lib/wire/tunnel/tunnel-server.js';
 import { bytes } from '../../support/bytes.js';
 import { block, Pair, Time } from './pair.js';
 
@@ -34,6 +34,7 @@ class Stranger {
   readonly server: TunnelServer;
   readonly packets: Packet[] = [];
   readonly gone: string[] = [];
+  readonly servedBy: string[] = [];
   onCall: (call: ServedCall) => void = () => undefined;
   messages = 0;
   closedWith: string | undefined;
@@ -41,18 +42,20 @@ class Stranger {
   seq = 0n;
   #connections = 0;
 
-  constructor(maxSessions = 2) {
+  constructor(maxSessions = 2, options: TunnelServerOptions = {}) {
     const { scheduler, defer } = this.time;
     this.server = new TunnelServer({
       limits: { ...limits, graceMs: 100 },
       maxSessions,
       scheduler,
       defer,
+      ...options,
     });
     this.connection = this.connect();
   }
 
-  connect(name = 'stranger'): TunnelConnection {
+  /** `proof`: what was shown, by the same one too. */
+  connect(name = 'stranger', proof = ''): TunnelConnection {
     this.packets.length = 0;
     this.closedWith = undefined;
     const number = (this.#connections += 1);
@@ -67,6 +70,7 @@ class Stranger {
       {
         name,
         serve: (call) => {
+          this.servedBy.push(proof);
           this.onCall(call);
           return {
             message: () => (this.messages += 1),
@@ -225,16 +229,64 @@ describe('a server', () => {
   it('takes as many sessions as it shall, and again when one is over', () => {
     const stranger = new Stranger(2);
     for (let index = 0; index < 2; index += 1) {
-      stranger.hello();
+      stranger.seq = 0n;
+      stranger.hello().frames(open(1));
       stranger.connection.lost();
       stranger.connect();
     }
     stranger.hello();
     expect(stranger.closedWith).toBe('4010 overloaded');
+    expect(stranger.gone).toEqual([]);
     stranger.time.pass(200);
     stranger.connect();
     stranger.hello();
     expect(stranger.closedWith).toBeUndefined();
+  });
+
+  it.each([
+    ['in all', {}],
+    ['of one caller', { maxSessions: 3, maxSessionsPerCaller: 2 }],
+  ])('ends the oldest that nobody uses where there are too many %s', (_, options) => {
+    const stranger = new Stranger(2, options);
+    const begun: string[] = [];
+    const begin = (): void => {
+      stranger.connect();
+      stranger.hello();
+      begun.push(stranger.packets[0]?.welcome?.session ?? '');
+      stranger.connection.lost();
+    };
+    const isKnown = (session: string | undefined): boolean => {
+      stranger.connect();
+      stranger.hello({ session: session ?? '' });
+      stranger.connection.lost();
+      return stranger.packets[0]?.welcome?.resumed === true;
+    };
+    for (let count = 0; count < 20; count += 1) begin();
+    expect(stranger.server.sessions).toBe(2);
+    expect([begun.at(-1), begun.at(-2)].map(isKnown)).toEqual([true, true]);
+    expect(isKnown(begun.at(-3))).toBe(false);
+  });
+
+  it('keeps a session that has a connection, whoever else comes', () => {
+    const stranger = new Stranger(1).hello();
+    const { connection } = stranger;
+    stranger.connect();
+    stranger.hello();
+    expect(stranger.closedWith).toBe('4010 overloaded');
+    expect(stranger.server.sessions).toBe(1);
+    connection.lost();
+  });
+
+  it('serves the calls of who may resume a session as they were, where a greeting was refused', () => {
+    const stranger = new Stranger().hello();
+    const session = stranger.packets[0]?.welcome?.session ?? '';
+    const { connection } = stranger;
+    stranger.connect('stranger', 'refused');
+    stranger.hello({ session, received: 7n });
+    expect(stranger.closedWith).toBe('4004 acknowledgement');
+    stranger.connection = connection;
+    stranger.frames(open(1));
+    expect(stranger.servedBy).toEqual(['']);
   });
 
   it('passes over what comes late for a stream that is over, and old acknowledgements and credits', () => {
