@@ -36,6 +36,8 @@ interface Attempt {
   abandon: () => void;
   wire?: DialedWire;
   connection?: TunnelConnection;
+  /** Why its connection was given up here. */
+  givenUp?: CallStatus;
 }
 
 /** One tunnel, which is kept connected as long as calls need it. */
@@ -79,7 +81,7 @@ export class Line {
           this.#connected();
         },
         disconnected: (reason, message) => {
-          this.#down(statusOfEnd(reason, message));
+          this.#down(this.#attempt?.givenUp ?? statusOfEnd(reason, message));
         },
         latency: (latencyMs) => {
           this.#observer.changed({ state: 'connected', attempt: 0, latencyMs });
@@ -216,14 +218,15 @@ export class Line {
 
   /** The present attempt, or the connection that it has become. */
   #giveUp(why: CallStatus): void {
-    const { wire, connection, abandon } = this.#attempt ?? {};
-    if (connection === undefined) {
-      abandon?.();
+    const attempt = this.#attempt;
+    if (attempt?.connection === undefined) {
+      attempt?.abandon();
       this.#down(why);
       return;
     }
-    wire?.close(1000, 'given up');
-    connection.lost();
+    attempt.givenUp = why;
+    attempt.wire?.close(1000, 'given up');
+    attempt.connection.lost();
   }
 
   /** There is no connection, and no attempt. */

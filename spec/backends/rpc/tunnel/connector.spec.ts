@@ -70,6 +70,18 @@ describe('connecting', () => {
     expect(way.attempts[0]?.isAbandoned).toBe(true);
   });
 
+  it('is given up, and says why, when the server takes the connection and says nothing', () => {
+    const way = new ScriptedWay({ limits: { handshakeMs: 30_000 } });
+    way.onAttempt = (attempt) => {
+      way.connect(attempt);
+      way.line?.stop();
+    };
+    const seen = way.open();
+    way.time.pass(20_000);
+    expect(seen.told).toEqual(['never sent 14 no connection came about within 20000 ms']);
+    expect(way.line?.client.closedWith).toBe('1000 given up');
+  });
+
   it.each([
     ['takes too long', hangs, 20_000],
     ['fails', fails, 1],
