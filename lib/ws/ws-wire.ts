@@ -10,6 +10,9 @@ import { Room } from './room.js';
 /** So long a client may take to say that it has closed its end too: one that is not there never does. */
 const closeMs = 2000;
 
+/** What an answer to a ping takes beside its bytes, of which there may be none. */
+const pongCost = 512;
+
 /** What a wire is made of. */
 export interface WsWireParts {
   readonly webSocket: WebSocket;
@@ -61,7 +64,7 @@ export class WsWire implements Wire {
     if (this.#isPlain) this.#readFrames(connection);
     webSocket.on('ping', (data) => {
       // One who asks and does not read would fill the memory with answers.
-      if (!this.isFull) webSocket.pong(data, false, this.#taken(data.length));
+      if (!this.isFull) webSocket.pong(data, false, this.#taken(data.length + pongCost));
     });
     webSocket.on('error', () => {
       // The client broke the protocol, and is told so; or the connection broke.

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WsWire } from '../../lib/ws/ws-wire.js';
 import { concat } from '../support/bytes.js';
@@ -21,6 +22,7 @@ async function connected(): Promise<{
   client: WebSocket;
   clientSocket: Duplex;
   served: WebSocket;
+  socket: Duplex;
   wire: WsWire;
   packets: Uint8Array[];
 }> {
@@ -42,7 +44,7 @@ async function connected(): Promise<{
   wire.carry({ received, drained: ignore, lost: ignore });
   if (client.readyState !== WebSocket.OPEN) await once(client, 'open');
   const [{ socket: clientSocket }] = (await upgraded) as [IncomingMessage];
-  return { client, clientSocket, served, wire, packets };
+  return { client, clientSocket, served, socket, wire, packets };
 }
 
 describe('a wire', () => {
@@ -93,6 +95,29 @@ describe('a wire', () => {
       'in two',
     ]);
     expect(heardByWs).toBe(1);
+  });
+
+  it('has few answers under way to who asks and does not read, also where they are empty', async () => {
+    const { client, served, socket, wire } = await connected();
+    const answers: string[] = [];
+    client.on('pong', (data) => answers.push(data.toString()));
+    let asked = 0;
+    const all: Promise<void> = new Promise((resolve) => {
+      served.on('ping', () => {
+        asked += 1;
+        if (asked === 10_000) resolve();
+      });
+    });
+    // Nothing goes out any more.
+    socket.cork();
+    for (let index = 0; index < 10_000; index += 1) client.ping();
+    await all;
+    expect(wire.isFull).toBe(true);
+    socket.uncork();
+    while (wire.isFull) await turn();
+    client.ping('now?');
+    while (!answers.includes('now?')) await turn();
+    expect(answers.length).toBeLessThan(1000);
   });
 
   it('leaves a message that is too long to `ws`, which refuses it', async () => {
