@@ -4,6 +4,8 @@ import { exhausted } from './limits.js';
 
 /** So much input may wait for the process before its writer is made to wait. */
 const fullBytes = 1_048_576;
+/** What a write costs beside its bytes. */
+const overheadBytes = 64;
 
 /** Who writes to a process. */
 export interface StdinSender {
@@ -33,6 +35,8 @@ export class StdinBuffer {
   #reader: Subscriber<StdinWrite> | undefined;
   #received = 0;
   #accepted = 0;
+  /** What waits, with what each write costs. */
+  #waitingBytes = 0;
   #hasEnded = false;
   #isLeft = false;
 
@@ -75,10 +79,11 @@ export class StdinBuffer {
 
   /** @throws SandboxError with code `ERR_RESOURCE_EXHAUSTED` where too much would wait; then nothing of it was taken */
   write(data: Uint8Array): void {
-    if (this.#hasEnded || this.#isLeft) return;
+    if (data.length === 0 || this.#hasEnded || this.#isLeft) return;
     if (this.#received + data.length - this.#accepted > this.#maxBytes)
       throw exhausted(`stdin: more than ${this.#maxBytes} bytes of it wait`);
     this.#received += data.length;
+    this.#waitingBytes += data.length + overheadBytes;
     if (this.#isFull) this.#sender.pause(true);
     if (this.#reader === undefined) this.#waiting.push(data);
     else this.#hand(this.#reader, data);
@@ -100,8 +105,7 @@ export class StdinBuffer {
 
   get #isFull(): boolean {
     const isWanted = !this.#isLeft && !this.#hasEnded;
-    const waits = this.#received - this.#accepted;
-    return isWanted && waits >= Math.min(fullBytes, this.#maxBytes);
+    return isWanted && this.#waitingBytes >= Math.min(fullBytes, this.#maxBytes);
   }
 
   #readBy(reader: Subscriber<StdinWrite>): void {
@@ -119,6 +123,7 @@ export class StdinBuffer {
     const { length } = data;
     const accepted = (): void => {
       this.#accepted += length;
+      this.#waitingBytes -= length + overheadBytes;
       if (!this.#isFull) this.#sender.pause(false);
       this.#sender.accepted?.(this.#accepted);
     };

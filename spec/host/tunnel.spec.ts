@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { EMPTY, ignoreElements, merge, tap } from 'rxjs';
 import type { SandboxBackend } from 'sandbox-rx';
 import type { HostOptions, Host } from 'sandbox-rx/host';
 import { localBackend } from 'sandbox-rx/node';
@@ -9,9 +10,10 @@ import {
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { eventually } from '../contract/kit.js';
+import { alteredBackend } from '../support/altered-backend.js';
 import { FaultyWay } from '../support/faulty-way.js';
 import { metricsOf, metricsUntil } from '../support/metrics.js';
-import { Harness } from './harness.js';
+import { Harness, memory } from './harness.js';
 import {
   framesOf,
   sandboxService,
@@ -207,6 +209,29 @@ describe('a call of a tunnel', () => {
     client.webSocket?.resume();
     expect(await read.ended()).toMatchObject({ code: status.DEADLINE_EXCEEDED });
     expect(read.messages).toEqual([]);
+  });
+
+  it('whose process reads nothing makes its client wait, however small what it sends', async () => {
+    const backend = memory();
+    let handed = 0;
+    const exec: SandboxBackend['exec'] = ({ stdin$ = EMPTY, ...request }) => {
+      // Nobody says that it was taken.
+      const unread$ = stdin$.pipe(
+        tap(() => (handed += 1)),
+        ignoreElements(),
+      );
+      return merge(unread$, backend.exec(request));
+    };
+    const { host } = await hosted({}, alteredBackend(backend, { exec }));
+    const client = await connected(host);
+    const run = client.run(await client.sandbox(), ['sleep']);
+    await run.until(() => run.messages.length > 0);
+    for (let count = 0; count < 20_000; count += 1) run.call.send(input(''));
+    for (let count = 0; count < 40_000; count += 1) run.call.send(input('x'));
+    // A mebibyte, with what each costs.
+    await eventually('it is full', () => handed >= 16_000);
+    expect((await client.unary(methods.getSandbox, { sandboxId: 'absent' })).code).toBe(5);
+    expect(handed).toBeLessThan(17_000);
   });
 
   it('whose reader pauses makes the process wait, and loses nothing', async () => {
