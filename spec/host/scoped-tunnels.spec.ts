@@ -10,6 +10,10 @@ import {
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { AttachProcessRequest } from '../../lib/wire/generated/sandboxrx/v1/runs.js';
+import {
+  WatchSandboxesRequest,
+  WatchSandboxesResponse,
+} from '../../lib/wire/generated/sandboxrx/v1/watches.js';
 import { metricsUntil } from '../support/metrics.js';
 import { Harness } from './harness.js';
 import { framesOf, textOf, TunnelClient, webSocketTo, type WatchedCall } from './tunnel-client.js';
@@ -152,6 +156,28 @@ describe('a token with a scope, in a tunnel', () => {
     await client.until('disconnected');
     await client.connect(tunnelUrl, { token: await tokenFor(second) });
     await client.until('disconnected forbidden');
+  });
+
+  it('hears nothing of others by watching, not even that something has changed', async () => {
+    const { url, made, tunnelFor } = await guarded();
+    const client = await tunnelFor(await made({ sandboxId: 'own' }));
+    const watch = client.open('/sandboxrx.v1.WatchService/WatchSandboxes');
+    watch.call.send([WatchSandboxesRequest.encode({ after: undefined }).finish()]);
+    watch.call.halfClose();
+    const told = (): WatchSandboxesResponse[] =>
+      watch.messages.map((message) => WatchSandboxesResponse.decode(message));
+    await watch.until(() => told().at(-1)?.cursor !== undefined);
+    const ada = harness.client({ url, token: 'token-of-ada' });
+    await (await ada.create({ id: 'third' })).delete();
+    await (await ada.get('other')).delete();
+    await (await ada.get('own')).delete();
+    await watch.until(() => told().some(({ deletedIds }) => deletedIds.length > 0));
+    const ids = told().map(({ sandboxes, deletedIds }) => [
+      ...sandboxes.map(({ sandboxId }) => sandboxId),
+      ...deletedIds,
+    ]);
+    expect(ids.length).toBeGreaterThan(1);
+    expect(ids).toEqual(ids.map(() => ['own']));
   });
 
   it('to look only keeps nobody out by asking for runs that there are not', async () => {

@@ -8,6 +8,8 @@ export interface Telling<T extends { readonly id: string }, Response> {
   readonly feed: Feed<T>;
   /** What has been told before. */
   readonly after: WatchCursor | undefined;
+  /** Whether the caller may see it. */
+  readonly sees: (item: T) => boolean;
   /** The messages that tell changes; each is made when there is room for it. */
   messagesOf(changes: Changes<T>): Iterable<Response>;
 }
@@ -82,10 +84,15 @@ export class FeedTeller<T extends { readonly id: string }, Response> {
     this.#messages = undefined;
     const { feed } = this.#telling;
     // The first time the caller is told in any case where it is.
-    if (!this.#isFirst && this.#told?.revision === BigInt(feed.revision)) return undefined;
+    const isFirst = this.#isFirst;
+    if (!isFirst && this.#told?.revision === BigInt(feed.revision)) return undefined;
     this.#isFirst = false;
-    const changes = feed.since(this.#told);
-    this.#told = changes.cursor;
+    const { isReset, items, cursor } = feed.since(this.#told);
+    this.#told = cursor;
+    const seen = items.filter(this.#telling.sees);
+    // Not even that there was a change.
+    if (!isFirst && !isReset && seen.length === 0) return undefined;
+    const changes = { isReset, items: seen, cursor };
     this.#messages = this.#telling.messagesOf(changes)[Symbol.iterator]();
     return this.#next();
   }

@@ -64,7 +64,8 @@ export class WatchService {
   ): void {
     unlessRefused(stream, () => {
       const { feed, left } = this.#processes.join(this.#sandboxes.get(sandboxId));
-      new FeedTeller({ feed, after, messagesOf: processMessages }, stream).tell(left);
+      const sees = (): boolean => true;
+      new FeedTeller({ feed, after, sees, messagesOf: processMessages }, stream).tell(left);
     });
   }
 
@@ -73,9 +74,11 @@ export class WatchService {
     stream: HostStream<never, WatchSandboxesResponse>,
   ): void {
     const { feed } = this.#sandboxes;
-    const messagesOf = (changes: Changes<FeedSandbox>): Iterable<WatchSandboxesResponse> =>
-      sandboxMessages({ ...changes, items: changes.items.filter(({ id }) => sees(stream, id)) });
-    new FeedTeller({ feed, after, messagesOf }, stream).tell(() => undefined);
+    const telling = {
+      ...{ feed, after, messagesOf: sandboxMessages },
+      sees: ({ id }: FeedSandbox): boolean => sees(stream, id),
+    };
+    new FeedTeller(telling, stream).tell(() => undefined);
   }
 }
 
