@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { EMPTY, ignoreElements, merge, tap } from 'rxjs';
 import type { SandboxBackend } from 'sandbox-rx';
@@ -9,7 +9,7 @@ import {
   ExecStreamRequest,
   SandboxServiceDefinition,
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
-import { eventually } from '../contract/kit.js';
+import { elapsed, eventually } from '../contract/kit.js';
 import { alteredBackend } from '../support/altered-backend.js';
 import { FaultyWay } from '../support/faulty-way.js';
 import { metricsOf, metricsUntil } from '../support/metrics.js';
@@ -25,9 +25,14 @@ import {
 } from './tunnel-client.js';
 
 const harness = new Harness();
-afterEach(() => harness.close());
+afterEach(() => {
+  jest.restoreAllMocks();
+  return harness.close();
+});
 
 const { methods } = SandboxServiceDefinition;
+
+const file = { path: 'large', container: '' };
 
 /** A host and its metrics, and how its tunnel is reached. */
 async function hosted(options: HostOptions = {}, backend?: SandboxBackend) {
@@ -198,9 +203,7 @@ describe('a call of a tunnel', () => {
     client.webSocket?.pause();
     const { requestType } = methods.readFile;
     const read = client.open(`/${sandboxService}/ReadFile`, { timeoutMs: 1000 });
-    read.call.send([
-      requestType.encode({ sandboxId: sandbox.id, path: 'large', container: '' }).finish(),
-    ]);
+    read.call.send([requestType.encode({ ...file, sandboxId: sandbox.id }).finish()]);
     read.call.halfClose();
     // A deadline that began later has passed too.
     expect(await other.run(sandbox.id, ['sleep'], { timeoutMs: 1500 }).ended()).toMatchObject({
@@ -208,6 +211,35 @@ describe('a call of a tunnel', () => {
     });
     client.webSocket?.resume();
     expect(await read.ended()).toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    expect(read.messages).toEqual([]);
+  });
+
+  it('whose request does not end, or whose answer is not taken, is not kept for ever', async () => {
+    // As if it were five minutes.
+    const set = globalThis.setInterval;
+    const hurried = (work: () => void, ms?: number) => set(work, ms === 300_000 ? 500 : ms);
+    jest.spyOn(globalThis, 'setInterval').mockImplementation(hurried);
+    const { host, url } = await hosted();
+    const sandbox = await harness.client({ url }).create();
+    await sandbox.files.write('large', new Uint8Array(4_194_304));
+    const client = await connected(host);
+    const other = await connected(host);
+    const { readFile, streamLogs } = methods;
+    const request = [readFile.requestType.encode({ ...file, sandboxId: sandbox.id }).finish()];
+    client.webSocket?.pause();
+    const read = client.open(`/${sandboxService}/ReadFile`);
+    read.call.send(request);
+    read.call.halfClose();
+    const open = [readFile, streamLogs].map(({ name }) => other.open(`/${sandboxService}/${name}`));
+    open[0]?.call.send(request);
+    const run = other.run(sandbox.id, ['sleep']);
+    const late = { code: status.DEADLINE_EXCEEDED, reason: expect.any(String) };
+    for (const call of open) expect(await call.ended()).toMatchObject(late);
+    // What goes both ways may take its time.
+    await elapsed(1000);
+    expect(run.end).toBeUndefined();
+    client.webSocket?.resume();
+    expect(await read.ended()).toMatchObject(late);
     expect(read.messages).toEqual([]);
   });
 

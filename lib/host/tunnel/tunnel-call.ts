@@ -42,6 +42,9 @@ const aheadBytes = 65_536;
 /** A frame of the tunnel has room for as much, with what surrounds it. */
 const pieceBytes = 65_536;
 
+/** So long a request may take to come, and an answer that is one message to be taken, in milliseconds. */
+const transferMs = 300_000;
+
 /** A call of a tunnel from its admission to its end: to its service it is what a call of gRPC is. */
 export class TunnelCall<Request, Response>
   implements HostStream<Request, Response>, ServedCallObserver
@@ -51,6 +54,7 @@ export class TunnelCall<Request, Response>
   readonly #arrival: TunnelArrival;
   readonly #types: Types<Request, Response>;
   readonly #deadline: Timer = new Timer(asyncScheduler);
+  readonly #transfer: Timer = new Timer(asyncScheduler);
   #open: OpenCall | undefined;
   #listener: StreamListener<Request> | undefined;
   #isOver = false;
@@ -92,6 +96,15 @@ export class TunnelCall<Request, Response>
     this.#setDeadline(opening.timeoutMs);
     answer();
     return this;
+  }
+
+  /** What is held here until all of it has come, or gone, is not held for ever, also where its caller has set no deadline. */
+  limitTransfer(what: 'request' | 'answer'): void {
+    const { timeoutMs = Infinity } = this.#arrival.opening;
+    if (this.#isOver || timeoutMs <= transferMs) return;
+    this.#transfer.set(transferMs, () => {
+      this.#late(`the ${what} took longer than ${transferMs} ms`);
+    });
   }
 
   listen(listener: StreamListener<Request>): void {
@@ -149,20 +162,26 @@ export class TunnelCall<Request, Response>
   }
 
   halfClosed(): void {
+    this.#transfer.clear();
     if (!this.#isOver) this.#listener?.halfClosed();
   }
 
   gone(reason: EndReason | 'cancelled'): void {
     const code = reason === 'limit' ? GrpcCode.RESOURCE_EXHAUSTED : GrpcCode.CANCELLED;
-    this.#deadline.clear();
+    this.#clearTimers();
     if (this.#finish({ code })) this.#listener?.cancelled();
   }
 
   /** The deadline holds until the client has been sent all of it: what it does not take must not stay. */
   #end(end: CallEnd): void {
     this.#arrival.call.end(end, () => {
-      this.#deadline.clear();
+      this.#clearTimers();
     });
+  }
+
+  #clearTimers(): void {
+    this.#deadline.clear();
+    this.#transfer.clear();
   }
 
   #drained(): void {
@@ -189,10 +208,14 @@ export class TunnelCall<Request, Response>
   #setDeadline(timeoutMs: number | undefined): void {
     if (timeoutMs === undefined || timeoutMs > maxTimerMs) return;
     this.#deadline.set(timeoutMs, () => {
-      const late = new SandboxError('ERR_REQUEST_TIMEOUT', 'the deadline of the call has passed');
-      this.#cut(late);
-      this.#arrival.call.cut(endOf(late));
+      this.#late('the deadline of the call has passed');
     });
+  }
+
+  #late(text: string): void {
+    const late = new SandboxError('ERR_REQUEST_TIMEOUT', text);
+    this.#cut(late);
+    this.#arrival.call.cut(endOf(late));
   }
 }
 

@@ -51,6 +51,7 @@ const tunnelSink: MethodSink<TunnelMethod> = {
         };
         const told = {
           answered: (response: Response): void => {
+            call.limitTransfer('answer');
             call.send(response);
             call.end();
           },
@@ -61,6 +62,7 @@ const tunnelSink: MethodSink<TunnelMethod> = {
         const cancelled = (): void => {
           gone.abort();
         };
+        call.limitTransfer('request');
         call.listen(new OneRequest(call, answer, cancelled));
       });
     };
@@ -75,6 +77,7 @@ const tunnelSink: MethodSink<TunnelMethod> = {
         method.answer(request, call);
       };
       return call.begin(true, () => {
+        call.limitTransfer('request');
         call.listen(new OneRequest(call, answer, ignore));
       });
     };
