@@ -4,7 +4,7 @@ const fewest = 32;
 /**
  * A `Map` for what comes and goes all the time, such as the runs that go on: what has gone can be collected soon.
  *
- * That of V8 (as of 13) cannot promise this. A table that it has outgrown, or emptied, points to the one that took its place,
+ * That of V8 (as of 14) cannot promise this. A table that it has outgrown, or emptied, points to the one that took its place,
  * and keeps what it held then. Once one of them is in the old generation, where nobody looks for garbage until a full
  * collection, it keeps alive all tables that come after it, and so everything that is ever in the map: each young collection
  * copies it, and moves it to the old generation. Here the map is copied when more have gone than are left, which begins anew.
