@@ -5,6 +5,7 @@ import { answer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { eventText } from './event-text.js';
 import { answerStatusHelp } from './exit-status.js';
+import { MissingLogs } from './missing-logs.js';
 import { printJson, write } from './output.js';
 
 interface LogsOptions {
@@ -23,7 +24,14 @@ export function addLogsCommand(program: Command): void {
     .action((id: string, { follow, json }: LogsOptions, command: Command) =>
       answer(connectionOf(command), async (client) => {
         const sandbox = await client.get(id);
-        const printed$ = sandbox.logs$({ follow }).pipe(concatMap(json ? printEvent : printData));
+        const missing = new MissingLogs();
+        const print = json ? printEvent : printData;
+        const printed$ = sandbox.logs$({ follow }).pipe(
+          concatMap((event) => {
+            missing.before(event);
+            return print(event);
+          }),
+        );
         await lastValueFrom(printed$, { defaultValue: undefined });
         return 0;
       }),

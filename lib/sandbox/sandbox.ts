@@ -260,7 +260,8 @@ export class Sandbox {
   }
 
   /**
-   * The output of the main command, in the order in which it came.
+   * The output of the main command, in the order in which it came. Only the last of it is kept: where the first offset of a
+   * stream is not 0, that many bytes are gone.
    *
    * @param options - `follow`: go on until the command ends. Default: what is retained now.
    */

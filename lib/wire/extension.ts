@@ -23,6 +23,11 @@ export const Extension = {
   settle: 'sandboxrx-settle',
   /** Request metadata of GetFileSystemSnapshot: of one that could not be taken, to answer with the error. */
   explain: 'sandboxrx-explain',
+  /**
+   * Request metadata of StreamLogs: to count `next_log_offset` from the begin of the log and not of the session, so that it
+   * tells how much is not kept any more.
+   */
+  wholeLog: 'sandboxrx-whole-log',
 } as const;
 
 /** The value of {@link Extension.mark}. */

@@ -161,6 +161,19 @@ describe('sandbox-rx logs', () => {
     ]);
   });
 
+  it('says what is not kept any more', async () => {
+    const id = await create('--', 'sh', '-c', 'head -c 5000000 /dev/zero; echo end');
+    await (await host.client.get(id)).wait();
+    const { code, stdout, stderr } = await host.run('logs', id);
+    expect(code).toBe(0);
+    expect(stdout.endsWith('\0end\n')).toBe(true);
+    const lost = 5_000_004 - stdout.length;
+    expect(lost).toBeGreaterThan(0);
+    expect(stderr).toBe(`sandbox-rx: the first ${lost} bytes are no longer kept\n`);
+    const json = await host.run('logs', '--json', id);
+    expect(JSON.parse(json.stdout.split('\n')[0] ?? '')).toMatchObject({ offset: lost });
+  });
+
   it('ends when nobody reads any more', async () => {
     // No faster than it is read: who falls behind what a host keeps is told so, which would be another end.
     const id = await create('--', 'sh', '-c', 'while :; do echo y; sleep 0.01; done');

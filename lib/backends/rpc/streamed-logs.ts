@@ -7,9 +7,10 @@ import {
   type LogEntry,
   type LogStreamError,
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { Extension } from '../../wire/extension.js';
 import { unavailableReasons } from '../../wire/reasons.js';
 import { streamLogs } from './methods.js';
-import type { RpcTransport } from './rpc-transport.js';
+import type { RpcMetadata, RpcTransport } from './rpc-transport.js';
 import { streamed } from './streamed.js';
 import { GrpcCode } from '../../wire/grpc-code.js';
 
@@ -23,7 +24,7 @@ interface Cursor {
   sessionId: string;
   /** Of the session, where it is to be taken up. */
   sessionOffset: bigint;
-  /** Of what has been told. */
+  /** After what has been told, in the log. */
   offset: number;
 }
 
@@ -58,11 +59,13 @@ function opened(
   cursor: Cursor,
 ): Observable<OutputEvent> {
   return new Observable((subscriber) => {
+    let isOurs = false;
     const tell = ({ data, logSessionId, nextLogOffset }: LogEntry): void => {
       cursor.sessionId = logSessionId;
       cursor.sessionOffset = nextLogOffset;
-      const { offset } = cursor;
-      cursor.offset += data.length;
+      // Other servers do not say where in the log a session begins.
+      const offset = isOurs ? Number(nextLogOffset) - data.length : cursor.offset;
+      cursor.offset = offset + data.length;
       subscriber.next({ type: 'stdout', data, offset });
     };
     const { sessionId, sessionOffset } = cursor;
@@ -70,8 +73,12 @@ function opened(
       ...{ resumeLogSessionId: sessionId, resumeLogOffset: sessionOffset },
     };
     const request = StreamLogsRequest.fromPartial({ sandboxId, follow, ...resume });
-    const options = { subject: { sandboxId } };
-    return streamed(transport, { method: streamLogs, request, options }).subscribe({
+    const options = { subject: { sandboxId }, metadata: { [Extension.wholeLog]: '' } };
+    const opening = (metadata: RpcMetadata): void => {
+      isOurs = Extension.mark in metadata;
+    };
+    const call = { method: streamLogs, request, options, opened: opening };
+    return streamed(transport, call).subscribe({
       next: (entry) => {
         if (entry.error === undefined) tell(entry);
         else subscriber.error(errorOf(entry.error, sandboxId));

@@ -1,24 +1,26 @@
 import { Observable } from 'rxjs';
 import type { RpcMethod } from './rpc-method.js';
-import type { CallOptions, RpcTransport } from './rpc-transport.js';
+import type { CallOptions, RpcMetadata, RpcTransport } from './rpc-transport.js';
 
 /** A call with one request and a stream of answers. */
 export interface Streaming<Request, Response> {
   readonly method: RpcMethod<Request, Response>;
   readonly request: Request;
   readonly options: CallOptions;
+  /** Told before the first answer is what came before it. */
+  readonly opened?: (metadata: RpcMetadata) => void;
 }
 
 /** The answers to a call, which is made for each subscription; unsubscribing cancels it. */
 export function streamed<Request, Response>(
   transport: RpcTransport,
-  { method, request, options }: Streaming<Request, Response>,
+  { method, request, options, opened = () => undefined }: Streaming<Request, Response>,
 ): Observable<Response> {
   return new Observable((subscriber) => {
     const stream = transport.open(
       method,
       {
-        opened: () => undefined,
+        opened,
         message: (message) => {
           subscriber.next(message);
         },
