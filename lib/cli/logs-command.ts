@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { concatMap, lastValueFrom } from 'rxjs';
+import { concatMap, finalize, lastValueFrom } from 'rxjs';
 import type { OutputEvent } from '../process/process-event.js';
 import { answer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
@@ -30,6 +30,9 @@ export function addLogsCommand(program: Command): void {
           concatMap((event) => {
             missing.before(event);
             return print(event);
+          }),
+          finalize(() => {
+            missing.tellMissed();
           }),
         );
         await lastValueFrom(printed$, { defaultValue: undefined });

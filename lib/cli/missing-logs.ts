@@ -1,14 +1,32 @@
 import type { OutputEvent, OutputStream } from '../process/process-event.js';
 import { tell } from './failure.js';
 
-/** Tells on standard error what logs begin without. */
+/** What is missed in this time is told as one. */
+const togetherMs = 1000;
+
+/** Tells on standard error what logs begin without, and what a reader of them who was too slow has missed. */
 export class MissingLogs {
-  readonly #seen: Set<OutputStream> = new Set();
+  readonly #ends: Map<OutputStream, number> = new Map();
+  #missed = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   /** Looks at what is missing before an event. */
-  before({ type, offset }: OutputEvent): void {
-    if (this.#seen.has(type)) return;
-    this.#seen.add(type);
-    if (offset > 0) tell(`the first ${offset} bytes are no longer kept`);
+  before({ type, offset, data }: OutputEvent): void {
+    const end = this.#ends.get(type);
+    this.#ends.set(type, offset + data.length);
+    if (end === undefined && offset > 0) tell(`the first ${offset} bytes are no longer kept`);
+    if (end === undefined || offset === end) return;
+    this.#missed += offset - end;
+    this.#timer ??= setTimeout(() => {
+      this.tellMissed();
+    }, togetherMs);
+  }
+
+  /** Tells what has not been told yet. */
+  tellMissed(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#missed > 0) tell(`${this.#missed} bytes were missed: they came faster than was read`);
+    this.#missed = 0;
   }
 }

@@ -36,6 +36,7 @@ export interface ServeOptions {
   readonly maxTunnelsPerToken?: number;
   /** Milliseconds. */
   readonly retention?: number;
+  readonly logBytes?: number;
   readonly data?: string;
   /** Milliseconds. */
   readonly grace: number;
@@ -98,6 +99,11 @@ export function addServeCommand(program: Command): void {
       '--retention <duration>',
       'how long ended sandboxes can be asked for (default: 1h)',
       duration,
+    )
+    .option(
+      '--log-bytes <number>',
+      "how much of a main command's output is kept for 'sandbox-rx logs' (default: 4194304)",
+      wholeNumber,
     )
     .option(
       '--grace <duration>',

@@ -56,7 +56,7 @@ function untilSignalled(host: Host, graceMs: number): Promise<void> {
 }
 
 function hostOptions(options: ServeOptions): HostOptions {
-  const { address, port, insecure, retention, data, origin } = options;
+  const { address, port, insecure, retention, logBytes, data, origin } = options;
   const { metricsAddress, metricsPort, serveMetrics } = options;
   return {
     port,
@@ -71,6 +71,7 @@ function hostOptions(options: ServeOptions): HostOptions {
     ...(serveMetrics !== undefined && { serveMetrics }),
     ...(origin !== undefined && { origins: origin }),
     ...(retention !== undefined && { retentionMs: retention }),
+    ...(logBytes !== undefined && { logBytes }),
     ...(data !== undefined && { dataDirectory: data }),
   };
 }

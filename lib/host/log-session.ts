@@ -13,7 +13,9 @@ export interface LogSession {
   readonly timestamps: boolean;
   /** Where in the log the session begins. */
   readonly start: number;
-  /** The offset of what begins there: that position where the caller counts from the log's own begin, otherwise 0. */
+  /** The caller counts from the log's own begin, so that an offset can jump over what is not kept any more. */
+  readonly isWhole: boolean;
+  /** The offset of what begins there: that position, or 0. */
   readonly origin: bigint;
   /** The offset from which to tell it. */
   readonly from: bigint;
@@ -39,10 +41,7 @@ export function checkLogsRequest({
 
 const timestampsMark = 't';
 
-/**
- * A session's id holds all that is needed to take it up again, so that a host has none to keep. `isWhole`: the caller
- * counts from the log's own begin.
- */
+/** A session's id holds all that is needed to take it up again, so that a host has none to keep. */
 export function sessionOf(
   record: SandboxRecord,
   request: StreamLogsRequest,
@@ -54,13 +53,13 @@ export function sessionOf(
     const start = startOf(record.log, request);
     const origin = originOf(start);
     const newId = `${record.logSession}.${timestamps ? timestampsMark : ''}.${start}`;
-    return { id: newId, timestamps, start, origin, from: origin };
+    return { id: newId, timestamps, start, isWhole, origin, from: origin };
   }
   const [session, mark, text] = id.split('.');
   if (session !== record.logSession || text === undefined || !/^\d+$/.test(text)) return undefined;
   const start = Number(text);
-  const origin = originOf(start);
-  return { id, timestamps: mark === timestampsMark, start, origin, from: resumeLogOffset };
+  const [isStamped, origin] = [mark === timestampsMark, originOf(start)];
+  return { id, timestamps: isStamped, start, isWhole, origin, from: resumeLogOffset };
 }
 
 function startOf(log: MainLog, { tailLines, sinceTime }: StreamLogsRequest): number {
@@ -74,11 +73,12 @@ function startOf(log: MainLog, { tailLines, sinceTime }: StreamLogsRequest): num
 /** Why a session cannot be told from its offset on, if it cannot. */
 export function resumeFailure(
   log: MainLog,
-  { start, origin, from, timestamps }: LogSession,
+  { start, isWhole, origin, from, timestamps }: LogSession,
 ): LogStreamError | undefined {
   if (from < origin) return beforeTheBegin;
   const position = start + (timestamps ? 0 : Number(from - origin));
-  if (position < log.start) {
+  // What was told with timestamps has to be made again.
+  if (position < log.start && (timestamps || !isWhole)) {
     return { code: 'REPLAY_GAP', message: 'what follows the offset is no longer kept' };
   }
   return position > log.end ? beyondTheEnd : undefined;

@@ -111,11 +111,7 @@ class LogTeller {
 
   /** Tells what there is, as fast as the caller takes it. */
   #pump(): void {
-    while (!this.#isBehind && !this.#over) {
-      if (this.#position < this.#log.start) {
-        this.#end({ code: 'STREAM_TRUNCATED', message: 'the reader was too slow' });
-        return;
-      }
+    while (!this.#isBehind && this.#keepsUp()) {
       const piece = this.#log.at(this.#position);
       if (piece === undefined) break;
       const data = piece.data.subarray(0, entryBytes);
@@ -123,6 +119,19 @@ class LogTeller {
       this.#send(this.#lines?.stamped(data, piece.timeMs) ?? data, piece.timeMs);
     }
     if (!this.#isBehind && !this.#over && this.#position >= this.#log.end) this.#allTold();
+  }
+
+  /** Whether it goes on: what is not kept any more is jumped over, as the next offset says, or ends it. */
+  #keepsUp(): boolean {
+    const missing = this.#log.start - this.#position;
+    if (this.#over || missing <= 0) return !this.#over;
+    if (this.#session.isWhole) {
+      this.#position += missing;
+      this.#told += BigInt(missing);
+    } else {
+      this.#end({ code: 'STREAM_TRUNCATED', message: 'the reader was too slow' });
+    }
+    return !this.#over;
   }
 
   #allTold(): void {

@@ -260,8 +260,9 @@ export class Sandbox {
   }
 
   /**
-   * The output of the main command, in the order in which it came. Only the last of it is kept: where the first offset of a
-   * stream is not 0, that many bytes are gone.
+   * The output of the main command, in the order in which it came. Only the last of it is kept, and the command
+   * waits for nobody who reads its logs: where the first offset of a stream is not 0, or a later one jumps, that many bytes
+   * are missing.
    *
    * @param options - `follow`: go on until the command ends. Default: what is retained now.
    */

@@ -24,8 +24,8 @@ export const Extension = {
   /** Request metadata of GetFileSystemSnapshot: of one that could not be taken, to answer with the error. */
   explain: 'sandboxrx-explain',
   /**
-   * Request metadata of StreamLogs: to count `next_log_offset` from the begin of the log and not of the session, so that it
-   * tells how much is not kept any more.
+   * Request metadata of StreamLogs: to count `next_log_offset` from the begin of the log and not of the session, and to jump
+   * over what is not kept any more, so that it tells how much that is.
    */
   wholeLog: 'sandboxrx-whole-log',
 } as const;

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { once } from 'node:events';
-import { firstValueFrom, Subject, switchMap, take } from 'rxjs';
+import { Subject, switchMap, take } from 'rxjs';
 import { SandboxClient, type SandboxBackend, type SandboxInfo, type SandboxSpec } from 'sandbox-rx';
 import { Host } from 'sandbox-rx/host';
 import { localBackend } from 'sandbox-rx/node';
@@ -135,52 +134,6 @@ describe('sandbox-rx ls and get', () => {
     );
     const json = await host.run('get', '--json', over);
     expect(JSON.parse(json.stdout)).toEqual(await (await host.client.get(over)).status());
-  });
-});
-
-describe('sandbox-rx logs', () => {
-  const script = 'echo one; until test -e go; do sleep 0.05; done; printf "two\\377"; exit 3';
-
-  it('prints what there is, and with -f all until the end', async () => {
-    const sandbox = await host.client.get(await create('--', 'sh', '-c', script));
-    await firstValueFrom(sandbox.logs$({ follow: true }).pipe(take(1)));
-    expect(await host.run('logs', sandbox.id)).toMatchObject({ code: 0, stdout: 'one\n' });
-
-    const child = host.start('logs', '-f', '--json', sandbox.id);
-    child.stdout?.once('data', () => void sandbox.files.write('go', ''));
-    const { code, stdout } = await ended(child);
-    expect(code).toBe(0);
-    expect(
-      stdout
-        .trimEnd()
-        .split('\n')
-        .map((line): unknown => JSON.parse(line)),
-    ).toEqual([
-      { type: 'stdout', offset: 0, text: 'one\n' },
-      { type: 'stdout', offset: 4, base64: 'dHdv/w==' },
-    ]);
-  });
-
-  it('says what is not kept any more', async () => {
-    const id = await create('--', 'sh', '-c', 'head -c 5000000 /dev/zero; echo end');
-    await (await host.client.get(id)).wait();
-    const { code, stdout, stderr } = await host.run('logs', id);
-    expect(code).toBe(0);
-    expect(stdout.endsWith('\0end\n')).toBe(true);
-    const lost = 5_000_004 - stdout.length;
-    expect(lost).toBeGreaterThan(0);
-    expect(stderr).toBe(`sandbox-rx: the first ${lost} bytes are no longer kept\n`);
-    const json = await host.run('logs', '--json', id);
-    expect(JSON.parse(json.stdout.split('\n')[0] ?? '')).toMatchObject({ offset: lost });
-  });
-
-  it('ends when nobody reads any more', async () => {
-    // No faster than it is read: who falls behind what a host keeps is told so, which would be another end.
-    const id = await create('--', 'sh', '-c', 'while :; do echo y; sleep 0.01; done');
-    const child = host.start('logs', '-f', id);
-    child.stdout?.once('data', () => child.stdout?.destroy());
-    expect(await once(child, 'exit')).toEqual([141, null]);
-    await (await host.client.get(id)).delete();
   });
 });
 

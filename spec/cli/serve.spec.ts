@@ -41,6 +41,15 @@ describe('sandbox-rx serve', () => {
     ]);
   });
 
+  it('keeps as much of a main command as it is told', async () => {
+    const { line } = serve(['--log-bytes', '1024']);
+    const command = ['head', '-c', '200000', '/dev/zero'];
+    const sandbox = await harness.client({ url: await line }).create({ command });
+    await sandbox.wait();
+    const { offset } = await firstValueFrom(sandbox.logs$());
+    expect(offset).toBeGreaterThan(0);
+  });
+
   it('has the published ports of sandboxes at the address that it is told', async () => {
     const { line } = serve(['--service-address', '127.0.0.2']);
     const sandbox = await harness

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { lastValueFrom, Subject, toArray } from 'rxjs';
+import { lastValueFrom, Subject, tap, toArray } from 'rxjs';
 import type { OutputEvent, Sandbox } from 'sandbox-rx';
 import { exit, memoryBackend, out, type ProgramStep } from 'sandbox-rx/testing';
 import {
@@ -77,6 +77,21 @@ describe('logs whose begin is not kept any more', () => {
     end();
     await eventually('it is over', () => isOver);
     expect(spanOf(events)).toEqual([7000, 14_000]);
+  });
+
+  it('jump over what went while they were broken', async () => {
+    const { url, sandbox, write, end } = await written(1);
+    const way = remote.add(await FaultyWay.to(url), (one) => one.close());
+    const events: OutputEvent[] = [];
+    const followed$ = (await remote.client(way.url).get(sandbox.id)).logs$({ follow: true });
+    const over = lastValueFrom(followed$.pipe(tap((event) => events.push(event))));
+    await eventually('what there is has come', () => events.length > 0);
+    way.cut('reset');
+    write(20);
+    end();
+    await over;
+    expect(events[1]?.offset).toBe(16_000);
+    expect(spanOf(events.slice(1))).toEqual([16_000, 21_000]);
   });
 
   it('are counted from the begin of their session for clients of others', async () => {

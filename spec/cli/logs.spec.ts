@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Metadata, type sendUnaryData, type ServerWritableStream } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { firstValueFrom, take } from 'rxjs';
+import { Extension, extensionVersion } from '../../lib/wire/extension.js';
+import {
+  LogEntry,
+  Sandbox as SandboxMessage,
+  type StreamLogsRequest,
+} from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
+import { Remote } from '../support/remote.js';
+import { useHost } from './host.js';
+import { ended, start } from './program.js';
+
+const host = useHost();
+
+let remote = new Remote();
+afterEach(async () => {
+  await remote.close();
+  remote = new Remote();
+});
+
+/** A sandbox with this main command. */
+async function create(...command: readonly string[]): Promise<string> {
+  return (await host.client.create({ command })).id;
+}
+
+describe('sandbox-rx logs', () => {
+  const script = 'echo one; until test -e go; do sleep 0.05; done; printf "two\\377"; exit 3';
+
+  it('prints what there is, and with -f all until the end', async () => {
+    const sandbox = await host.client.get(await create('sh', '-c', script));
+    await firstValueFrom(sandbox.logs$({ follow: true }).pipe(take(1)));
+    expect(await host.run('logs', sandbox.id)).toMatchObject({ code: 0, stdout: 'one\n' });
+
+    const child = host.start('logs', '-f', '--json', sandbox.id);
+    child.stdout?.once('data', () => void sandbox.files.write('go', ''));
+    const { code, stdout } = await ended(child);
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line)),
+    ).toEqual([
+      { type: 'stdout', offset: 0, text: 'one\n' },
+      { type: 'stdout', offset: 4, base64: 'dHdv/w==' },
+    ]);
+  });
+
+  it('says what is not kept any more', async () => {
+    const id = await create('sh', '-c', 'head -c 5000000 /dev/zero; echo end');
+    await (await host.client.get(id)).wait();
+    const { code, stdout, stderr } = await host.run('logs', id);
+    expect(code).toBe(0);
+    expect(stdout.endsWith('\0end\n')).toBe(true);
+    const lost = 5_000_004 - stdout.length;
+    expect(lost).toBeGreaterThan(0);
+    expect(stderr).toBe(`sandbox-rx: the first ${lost} bytes are no longer kept\n`);
+    const json = await host.run('logs', '--json', id);
+    expect(JSON.parse(json.stdout.split('\n')[0] ?? '')).toMatchObject({ offset: lost });
+  });
+
+  it('ends when nobody reads any more', async () => {
+    const id = await create('yes');
+    const child = host.start('logs', '-f', id);
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    expect(await once(child, 'exit')).toEqual([141, null]);
+    await (await host.client.get(id)).delete();
+  });
+
+  it('says how much a reader who was too slow has missed', async () => {
+    const url = await remote.service({
+      getSandbox: (_: unknown, answer: sendUnaryData<SandboxMessage>) => {
+        answer(null, SandboxMessage.fromPartial({ sandboxId: 'x' }));
+      },
+      // As a host of ours does.
+      streamLogs: (call: ServerWritableStream<StreamLogsRequest, LogEntry>) => {
+        const metadata = new Metadata();
+        metadata.set(Extension.mark, extensionVersion);
+        call.sendMetadata(metadata);
+        for (const end of [104, 1000, 1004, 2000])
+          call.write(
+            LogEntry.fromPartial({ data: Buffer.from('text'), nextLogOffset: BigInt(end) }),
+          );
+        call.end();
+      },
+    });
+    const child = start('--url', url, 'logs', '-f', 'x');
+    expect(await ended(child)).toMatchObject({
+      ...{ code: 0, stdout: 'text'.repeat(4) },
+      stderr:
+        'sandbox-rx: the first 100 bytes are no longer kept\n' +
+        'sandbox-rx: 1884 bytes were missed: they came faster than was read\n',
+    });
+  });
+});
