@@ -18,9 +18,12 @@ export async function download({ read, path, target, quiet }: Download): Promise
   const sink = target.type === 'standard' ? standardOutput : await fileFor(target.path, path);
   const progress = new Progress(path, { quiet });
   try {
-    await takeAll(read, async (bytes) => {
-      await sink.take(bytes);
-      progress.add(bytes.length);
+    await takeAll(read, {
+      take: async (bytes) => {
+        await sink.take(bytes);
+        progress.add(bytes.length);
+      },
+      bytesOf: ({ length }) => length,
     });
     await sink.take(new Uint8Array());
   } finally {

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { concatMap, finalize, lastValueFrom } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { OutputEvent } from '../process/process-event.js';
 import { answer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { eventText } from './event-text.js';
 import { answerStatusHelp } from './exit-status.js';
 import { MissingLogs } from './missing-logs.js';
-import { printJson, write } from './output.js';
+import { printJson, takeAll, write } from './output.js';
 
 interface LogsOptions {
   readonly follow: boolean;
@@ -23,22 +23,32 @@ export function addLogsCommand(program: Command): void {
     .addHelpText('after', answerStatusHelp)
     .action((id: string, { follow, json }: LogsOptions, command: Command) =>
       answer(connectionOf(command), async (client) => {
-        const sandbox = await client.get(id);
-        const missing = new MissingLogs();
-        const print = json ? printEvent : printData;
-        const printed$ = sandbox.logs$({ follow }).pipe(
-          concatMap((event) => {
-            missing.before(event);
-            return print(event);
-          }),
-          finalize(() => {
-            missing.tellMissed();
-          }),
-        );
-        await lastValueFrom(printed$, { defaultValue: undefined });
+        await client.get(id);
+        const { backend } = client;
+        await printLogs((paused$) => backend.logs({ sandboxId: id, follow, paused$ }), json);
         return 0;
       }),
     );
+}
+
+/** No faster than they are read; what is missing is told on standard error. */
+async function printLogs(
+  open: (paused$: Observable<boolean>) => Observable<OutputEvent>,
+  json = false,
+): Promise<void> {
+  const missing = new MissingLogs();
+  const print = json ? printEvent : printData;
+  try {
+    await takeAll(open, {
+      take: async (event) => {
+        missing.before(event);
+        await print(event);
+      },
+      bytesOf: ({ data }) => data.length,
+    });
+  } finally {
+    missing.tellMissed();
+  }
 }
 
 function printData({ type, data }: OutputEvent): Promise<void> {

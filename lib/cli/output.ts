@@ -34,9 +34,12 @@ export function printJson(value: unknown): Promise<void> {
 const maxWaitingBytes = 1_048_576;
 
 /** Takes what is pushed, one after the other; settles when all of it was taken. */
-export async function takeAll(
-  open: (paused$: Observable<boolean>) => Observable<Uint8Array>,
-  take: (bytes: Uint8Array) => Promise<void>,
+export async function takeAll<T>(
+  open: (paused$: Observable<boolean>) => Observable<T>,
+  {
+    take,
+    bytesOf,
+  }: { readonly take: (item: T) => Promise<void>; readonly bytesOf: (item: T) => number },
 ): Promise<void> {
   const paused: BehaviorSubject<boolean> = new BehaviorSubject(false);
   let waiting = 0;
@@ -45,12 +48,12 @@ export async function takeAll(
     paused.next(waiting > maxWaitingBytes);
   };
   const taken$ = open(paused.pipe(distinctUntilChanged())).pipe(
-    tap(({ length }) => {
-      count(length);
+    tap((item) => {
+      count(bytesOf(item));
     }),
-    concatMap(async (bytes) => {
-      await take(bytes);
-      count(-bytes.length);
+    concatMap(async (item) => {
+      await take(item);
+      count(-bytesOf(item));
     }),
   );
   await lastValueFrom(taken$, { defaultValue: undefined });

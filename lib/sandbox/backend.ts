@@ -127,6 +127,11 @@ export interface LogsRequest {
   readonly sandboxId: string;
   /** Go on with what is written later, to the command's end. */
   readonly follow: boolean;
+  /**
+   * Whether to stop reading. It never makes the command wait: what is not kept until the reader goes on is missing then, as
+   * the next offset says. Sandboxes of this program may ignore it.
+   */
+  readonly paused$: Observable<boolean>;
 }
 
 /** What `list` says of a file. */

@@ -1,4 +1,4 @@
-import { filter, finalize, merge, Observable, take, toArray } from 'rxjs';
+import { filter, finalize, merge, NEVER, Observable, take, toArray } from 'rxjs';
 import type { Chunk } from '../process/chunk-decoder.js';
 import { newId } from '../process/new-id.js';
 import {
@@ -270,7 +270,7 @@ export class Sandbox {
     checkRecord('options', options);
     const { follow = false } = options;
     checkBoolean('follow', follow);
-    return this.#backend.logs({ sandboxId: this.id, follow });
+    return this.#backend.logs({ sandboxId: this.id, follow, paused$: NEVER });
   }
 
   /**

@@ -69,6 +69,26 @@ describe('sandbox-rx logs', () => {
     await (await host.client.get(id)).delete();
   });
 
+  it('takes no more than is read, and says what was missed', async () => {
+    const MB = 1_000_000;
+    const script = `echo begin; until test -e go; do sleep 0.05; done
+      for i in $(seq 64); do head -c ${MB} /dev/zero; sleep 0.01; done`;
+    const id = await create('sh', '-c', script);
+    const sandbox = await host.client.get(id);
+    const child = host.start('logs', '-f', id);
+    await once(child.stdout ?? child, 'readable');
+    await sandbox.files.write('go', '');
+    expect(await sandbox.wait()).toMatchObject({ returncode: 0 });
+    const { code, stdout, stderr } = await ended(child);
+    expect(code).toBe(0);
+    // Less than is kept here, there and on the way.
+    expect(stdout.length).toBeLessThan(32 * MB);
+    const missed = 'begin\n'.length + 64 * MB - stdout.length;
+    expect(stderr).toBe(
+      `sandbox-rx: ${missed} bytes were missed: they came faster than was read\n`,
+    );
+  });
+
   it('says how much a reader who was too slow has missed', async () => {
     const url = await remote.service({
       getSandbox: (_: unknown, answer: sendUnaryData<SandboxMessage>) => {

@@ -1,6 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { lastValueFrom, Subject, tap, toArray } from 'rxjs';
+import {
+  BehaviorSubject,
+  lastValueFrom,
+  NEVER,
+  type Observable,
+  Subject,
+  tap,
+  toArray,
+} from 'rxjs';
 import type { OutputEvent, Sandbox } from 'sandbox-rx';
+import { grpcBackend, websocketBackend } from 'sandbox-rx/node';
 import { exit, memoryBackend, out, type ProgramStep } from 'sandbox-rx/testing';
 import {
   StreamLogsRequest,
@@ -101,5 +110,36 @@ describe('logs whose begin is not kept any more', () => {
     for await (const entry of remote.bare(url).read('streamLogs', request))
       entries.push(entry as LogEntry);
     expect(entries.at(-1)?.nextLogOffset).toBe(5000n);
+  });
+});
+
+describe('a reader of logs who pauses', () => {
+  it.each([
+    ['gRPC', 'http', grpcBackend],
+    ['a WebSocket', 'ws', websocketBackend],
+  ])('takes no more, and holds nobody up: over %s', async (_, scheme, backendOf) => {
+    const { url, sandbox, write, end } = await written(1);
+    const open = backendOf({ url: url.replace('http', scheme) });
+    const backend = remote.add(open, (one) => one.close());
+    const follow = (paused$: Observable<boolean>) => {
+      const events: OutputEvent[] = [];
+      const logs$ = backend.logs({ sandboxId: sandbox.id, follow: true, paused$ });
+      const over = lastValueFrom(logs$.pipe(tap((event) => events.push(event))));
+      return { events, over };
+    };
+    const paused = new BehaviorSubject(true);
+    const slow = follow(paused);
+    const fast = follow(NEVER);
+    for (let pieces = 1; pieces < 20; pieces++) {
+      const isThere = () => spanOf(fast.events)[1] === pieces * pieceBytes;
+      await eventually('who does not pause has it all', isThere);
+      write(1);
+    }
+    end();
+    await fast.over;
+    expect(slow.events.length).toBeLessThanOrEqual(1);
+    paused.next(false);
+    await slow.over;
+    expect(spanOf(slow.events)).toEqual([0, 20 * pieceBytes]);
   });
 });

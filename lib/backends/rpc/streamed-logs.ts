@@ -55,7 +55,7 @@ export function streamedLogs(
 
 function opened(
   transport: RpcTransport,
-  { sandboxId, follow }: LogsRequest,
+  { sandboxId, follow, paused$ }: LogsRequest,
   cursor: Cursor,
 ): Observable<OutputEvent> {
   return new Observable((subscriber) => {
@@ -77,7 +77,7 @@ function opened(
     const opening = (metadata: RpcMetadata): void => {
       isOurs = Extension.mark in metadata;
     };
-    const call = { method: streamLogs, request, options, opened: opening };
+    const call = { method: streamLogs, request, options, opened: opening, paused$ };
     return streamed(transport, call).subscribe({
       next: (entry) => {
         if (entry.error === undefined) tell(entry);

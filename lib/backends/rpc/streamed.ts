@@ -1,4 +1,4 @@
-import { Observable } from 'rxjs';
+import { NEVER, Observable } from 'rxjs';
 import type { RpcMethod } from './rpc-method.js';
 import type { CallOptions, RpcMetadata, RpcTransport } from './rpc-transport.js';
 
@@ -9,12 +9,20 @@ export interface Streaming<Request, Response> {
   readonly options: CallOptions;
   /** Told before the first answer is what came before it. */
   readonly opened?: (metadata: RpcMetadata) => void;
+  /** Whether to stop reading. Default: never. */
+  readonly paused$?: Observable<boolean>;
 }
 
 /** The answers to a call, which is made for each subscription; unsubscribing cancels it. */
 export function streamed<Request, Response>(
   transport: RpcTransport,
-  { method, request, options, opened = () => undefined }: Streaming<Request, Response>,
+  {
+    method,
+    request,
+    options,
+    opened = () => undefined,
+    paused$ = NEVER,
+  }: Streaming<Request, Response>,
 ): Observable<Response> {
   return new Observable((subscriber) => {
     const stream = transport.open(
@@ -35,8 +43,18 @@ export function streamed<Request, Response>(
     );
     stream.send(request);
     stream.halfClose();
-    return () => {
+    subscriber.add(() => {
       stream.cancel();
-    };
+    });
+    subscriber.add(
+      paused$.subscribe({
+        next: (paused) => {
+          stream.pause(paused);
+        },
+        error: (error: unknown) => {
+          subscriber.error(error);
+        },
+      }),
+    );
   });
 }
