@@ -3,10 +3,10 @@ import type { Observable } from 'rxjs';
 import type { OutputEvent } from '../process/process-event.js';
 import { answer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
-import { eventText } from './event-text.js';
+import { EventLines } from './event-lines.js';
 import { answerStatusHelp } from './exit-status.js';
 import { MissingLogs } from './missing-logs.js';
-import { printJson, takeAll, write } from './output.js';
+import { takeAll, write } from './output.js';
 
 interface LogsOptions {
   readonly follow: boolean;
@@ -37,24 +37,35 @@ async function printLogs(
   json = false,
 ): Promise<void> {
   const missing = new MissingLogs();
-  const print = json ? printEvent : printData;
+  const output = json ? new AsEvents() : asBytes;
   try {
     await takeAll(open, {
       take: async (event) => {
         missing.before(event);
-        await print(event);
+        await output.print(event);
       },
       bytesOf: ({ data }) => data.length,
     });
   } finally {
     missing.tellMissed();
+    await output.printRest();
   }
 }
 
-function printData({ type, data }: OutputEvent): Promise<void> {
-  return write(process[type], data);
-}
+const asBytes = {
+  print: ({ type, data }: OutputEvent): Promise<void> => write(process[type], data),
+  printRest: (): Promise<void> => Promise.resolve(),
+};
 
-function printEvent({ type, offset, data }: OutputEvent): Promise<void> {
-  return printJson({ type, offset, ...eventText(data) });
+class AsEvents {
+  readonly #lines = { stdout: new EventLines('stdout'), stderr: new EventLines('stderr') };
+
+  print({ type, data, offset }: OutputEvent): Promise<void> {
+    return this.#lines[type].print(data, offset);
+  }
+
+  async printRest(): Promise<void> {
+    await this.#lines.stdout.printRest();
+    await this.#lines.stderr.printRest();
+  }
 }

@@ -1,7 +1,7 @@
 import type { OutputStream } from '../process/process-event.js';
 import type { Process } from '../process/process.js';
 import { untilClosedPipe } from './closed-pipe.js';
-import { eventText } from './event-text.js';
+import { EventLines } from './event-lines.js';
 import { copy, printJson } from './output.js';
 
 /** Both streams to their own; a slow reader of ours makes the command wait. */
@@ -23,9 +23,14 @@ export async function printEvents(running: Process<Uint8Array>): Promise<number>
 }
 
 async function printOutput(running: Process<Uint8Array>, type: OutputStream): Promise<void> {
+  const lines = new EventLines(type);
   let offset = 0;
-  for await (const bytes of running[type]) {
-    await printJson({ type, offset, ...eventText(bytes) });
-    offset += bytes.length;
+  try {
+    for await (const bytes of running[type]) {
+      await lines.print(bytes, offset);
+      offset += bytes.length;
+    }
+  } finally {
+    await lines.printRest();
   }
 }

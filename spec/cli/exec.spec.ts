@@ -64,6 +64,27 @@ describe('sandbox-rx exec', () => {
     expect(await host.run('exec', await newId(), ...words)).toMatchObject({ code, stdout: '' });
   });
 
+  it('prints a character whole with --json, though it comes in two chunks', async () => {
+    const id = await newId();
+    const script =
+      'printf "a\\303"; until test -e go; do sleep 0.05; done; printf "\\251b\\303"; printf "\\342\\202" >&2';
+    const child = host.start('exec', '--json', id, 'sh', '-c', script);
+    child.stdout?.once('data', () => {
+      void host.client.get(id).then((sandbox) => sandbox.files.write('go', ''));
+    });
+    const events = (await ended(child)).stdout.trimEnd().split('\n');
+    const isError = (line: string): boolean => line.includes('"stderr"');
+    expect(events.filter((line) => !isError(line)).map(parsed)).toEqual([
+      { type: 'stdout', offset: 0, text: 'a' },
+      { type: 'stdout', offset: 1, text: 'éb' },
+      { type: 'stdout', offset: 4, base64: 'ww==' },
+      { type: 'exit', returncode: 0 },
+    ]);
+    expect(events.filter(isError).map(parsed)).toEqual([
+      { type: 'stderr', offset: 0, base64: '4oI=' },
+    ]);
+  });
+
   it('prints one event a line with --json', async () => {
     const script = 'printf "\\377"; exit 3';
     const { stdout, code } = await host.run('exec', '--json', await newId(), 'sh', '-c', script);

@@ -89,29 +89,48 @@ describe('sandbox-rx logs', () => {
     );
   });
 
-  it('says how much a reader who was too slow has missed', async () => {
-    const url = await remote.service({
+  /** As a host of ours does: these pieces, each with the offset after it. */
+  async function telling(...pieces: readonly (readonly [string, number])[]): Promise<string> {
+    return remote.service({
       getSandbox: (_: unknown, answer: sendUnaryData<SandboxMessage>) => {
         answer(null, SandboxMessage.fromPartial({ sandboxId: 'x' }));
       },
-      // As a host of ours does.
       streamLogs: (call: ServerWritableStream<StreamLogsRequest, LogEntry>) => {
         const metadata = new Metadata();
         metadata.set(Extension.mark, extensionVersion);
         call.sendMetadata(metadata);
-        for (const end of [104, 1000, 1004, 2000])
-          call.write(
-            LogEntry.fromPartial({ data: Buffer.from('text'), nextLogOffset: BigInt(end) }),
-          );
+        for (const [text, end] of pieces) {
+          const data = Buffer.from(text, 'latin1');
+          call.write(LogEntry.fromPartial({ data, nextLogOffset: BigInt(end) }));
+        }
         call.end();
       },
     });
-    const child = start('--url', url, 'logs', '-f', 'x');
-    expect(await ended(child)).toMatchObject({
+  }
+
+  it('says how much a reader who was too slow has missed', async () => {
+    const url = await telling(['text', 104], ['text', 1000], ['text', 1004], ['text', 2000]);
+    expect(await ended(start('--url', url, 'logs', '-f', 'x'))).toMatchObject({
       ...{ code: 0, stdout: 'text'.repeat(4) },
       stderr:
         'sandbox-rx: the first 100 bytes are no longer kept\n' +
         'sandbox-rx: 1884 bytes were missed: they came faster than was read\n',
     });
+  });
+
+  it('prints a character whole with --json, where nothing is missing in it', async () => {
+    const url = await telling(['a\xc3', 2], ['\xa9\xe2', 4], ['\x82\xacb', 100]);
+    const { stdout } = await ended(start('--url', url, 'logs', '--json', 'x'));
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line)),
+    ).toEqual([
+      { type: 'stdout', offset: 0, text: 'a' },
+      { type: 'stdout', offset: 1, text: 'é' },
+      { type: 'stdout', offset: 3, base64: '4g==' },
+      { type: 'stdout', offset: 97, base64: 'gqxi' },
+    ]);
   });
 });
