@@ -114,6 +114,7 @@ export type {
   SnapshotRequest,
 } from './sandbox/backend.js';
 export type { ExecOptions, RunOptions } from './sandbox/exec-options.js';
+export type { LogsOptions } from './sandbox/logs-options.js';
 export { SandboxClient } from './sandbox/sandbox-client.js';
 export { SandboxFiles } from './sandbox/sandbox-files.js';
 export type {

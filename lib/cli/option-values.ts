@@ -33,3 +33,17 @@ export function duration(text: string): number {
   }
   return milliseconds;
 }
+
+/** Reads an instant, such as `2026-01-31T12:00:00Z`, or a duration, which ends now; gives milliseconds since 1970. */
+export function instant(text: string): number {
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) return Date.now() - duration(text);
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new InvalidArgumentError('It is no time, such as 2026-01-31T12:00:00Z.');
+  return ms;
+}
+
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}

@@ -1,6 +1,6 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { LocalBackendOptions } from '../backends/local/local-backend.js';
-import { duration } from './option-values.js';
+import { duration, wholeNumber } from './option-values.js';
 
 /** What `sandbox-rx serve` understands. */
 export interface ServeOptions {
@@ -142,9 +142,4 @@ function addLimitOptions(command: Command): Command {
     .option('--max-message-bytes <number>', 'largest message (default: 104857600)', wholeNumber)
     .option('--max-stdin-bytes <number>', 'waiting input of a run (default: 33554432)', wholeNumber)
     .option('--max-frame-bytes <number>', 'output in one message (default: 524288)', wholeNumber);
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(text);
 }

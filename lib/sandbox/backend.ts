@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly snapshots: boolean;
   /** Ports of a sandbox can be reached from outside. */
   readonly services: boolean;
+  /** Logs can begin with their last lines or at a time, and have times in them. */
+  readonly logOptions: boolean;
   /** A reader that stops reading makes the process itself wait. */
   readonly backpressure: boolean;
   /** Sandboxes are kept from the host and from each other. */
@@ -132,6 +134,12 @@ export interface LogsRequest {
    * the next offset says. Sandboxes of this program may ignore it.
    */
   readonly paused$: Observable<boolean>;
+  /** Only so many lines at the end of what there is now, and what follows. */
+  readonly tailLines?: number;
+  /** Only what was written since then, in milliseconds since 1970. */
+  readonly sinceMs?: number;
+  /** Puts before each line when it was written. Offsets then count the text with the times. */
+  readonly timestamps?: boolean;
 }
 
 /** What `list` says of a file. */

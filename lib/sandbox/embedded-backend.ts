@@ -30,6 +30,7 @@ import { leaveStdin } from './leave-stdin.js';
 import { lifetime } from './lifetime.js';
 import { NoSnapshots } from './no-snapshots.js';
 import { plainRun } from './plain-run.js';
+import { refuseLogOptions } from './refuse-log-options.js';
 import { refuseServices } from './refuse-services.js';
 import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
@@ -51,7 +52,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
 
   constructor(engine: SandboxEngine<Box>) {
     this.name = engine.name;
-    this.capabilities = engine.capabilities;
+    this.capabilities = { ...engine.capabilities, logOptions: false };
     this.#engine = engine;
     this.processes = this.#processesOf();
     this.files = this.#filesOf(engine.files);
@@ -144,8 +145,9 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
     );
   }
 
-  logs({ sandboxId, follow }: LogsRequest): Observable<OutputEvent> {
+  logs({ sandboxId, follow, ...options }: LogsRequest): Observable<OutputEvent> {
     return defer(() => {
+      refuseLogOptions(this.name, options);
       const { runs, processes } = this.#sandboxes.get(sandboxId);
       if (!runs.has(processes.mainId)) return EMPTY;
       const output$ = runs

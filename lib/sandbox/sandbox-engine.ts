@@ -33,7 +33,8 @@ export interface EngineSnapshots<Box> extends Omit<BackendSnapshots, 'take'> {
 /** What runs sandboxes inside this program. `Box` is the engine's own handle on one of them. */
 export interface SandboxEngine<Box> {
   readonly name: string;
-  readonly capabilities: Capabilities;
+  /** All but what is none of an engine's affairs. */
+  readonly capabilities: Omit<Capabilities, 'logOptions'>;
   /** Emits the sandbox when it is ready, with its volumes restored. Unsubscribing before that leaves nothing behind. */
   open(id: string, spec: SandboxSpec): Observable<Box>;
   /** Emits why, when a sandbox ends by itself. */

@@ -13,7 +13,6 @@ import type { StdinWrite } from '../process/stdin.js';
 import type { ProcessResult } from '../process/process-result.js';
 import { Process } from '../process/process.js';
 import {
-  checkBoolean,
   checkCommand,
   checkInteger,
   checkRecord,
@@ -26,6 +25,7 @@ import { ensureDeleted } from './ensure-deleted.js';
 import { checkRunOptions, type ExecOptions, type RunOptions } from './exec-options.js';
 import { execute } from './execute.js';
 import { liveList } from './live-list.js';
+import { checkLogsOptions, type LogsOptions } from './logs-options.js';
 import { RunControls } from './run-controls.js';
 import { SandboxFiles } from './sandbox-files.js';
 import type { SandboxInfo } from './sandbox-spec.js';
@@ -262,15 +262,16 @@ export class Sandbox {
   /**
    * The output of the main command, in the order in which it came. Only the last of it is kept, and the command
    * waits for nobody who reads its logs: where the first offset of a stream is not 0, or a later one jumps, that many bytes
-   * are missing.
+   * are missing, or were not asked for.
    *
-   * @param options - `follow`: go on until the command ends. Default: what is retained now.
+   * @throws {@link SandboxValidationError} at once, for a bad option.
+   * @throws {@link UnsupportedError} through the Observable, for `tailLines`, `sinceMs` or `timestamps` where the backend has
+   *   no such thing.
    */
-  logs$(options: { readonly follow?: boolean } = {}): Observable<OutputEvent> {
-    checkRecord('options', options);
+  logs$(options: LogsOptions = {}): Observable<OutputEvent> {
+    checkLogsOptions(options);
     const { follow = false } = options;
-    checkBoolean('follow', follow);
-    return this.#backend.logs({ sandboxId: this.id, follow, paused$: NEVER });
+    return this.#backend.logs({ ...options, sandboxId: this.id, follow, paused$: NEVER });
   }
 
   /**

@@ -48,6 +48,21 @@ describe('sandbox-rx logs', () => {
     ]);
   });
 
+  it('prints the last lines, what came since, and when', async () => {
+    const id = await create('sh', '-c', 'echo one; echo two; echo three');
+    await (await host.client.get(id)).wait();
+    const said = async (...options: readonly string[]): Promise<string> => {
+      const { stdout, stderr } = await host.run('logs', ...options, id);
+      return stdout + stderr;
+    };
+    expect(await said('--tail', '2')).toBe('two\nthree\n');
+    expect(await said('--since', '1h')).toBe('one\ntwo\nthree\n');
+    expect(await said('--since', new Date(Date.now() + 3_600_000).toISOString())).toBe('');
+    expect(await said('--tail', '1', '--timestamps')).toMatch(/^\d{4}-\S+Z three\n$/);
+    expect(await said('--tail', '0')).toMatch(/tailLines must be a whole number from 1 /);
+    expect(await said('--since', '2026-99-99')).toMatch(/It is no time/);
+  });
+
   it('says what is not kept any more', async () => {
     const id = await create('sh', '-c', 'head -c 5000000 /dev/zero; echo end');
     await (await host.client.get(id)).wait();

@@ -29,6 +29,7 @@ function limitedBackend(): SandboxBackend {
       files: false,
       snapshots: false,
       services: false,
+      logOptions: false,
       backpressure: false,
       isolation: false,
     },

@@ -1,5 +1,5 @@
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
-import type { SandboxInfo } from '../../lib/index.js';
+import type { LogsOptions, SandboxInfo } from '../../lib/index.js';
 import { eventually, failureOf, type ContractSuite } from './kit.js';
 
 /** The life of sandboxes, and how they are found. */
@@ -198,6 +198,22 @@ export function sandboxesContract({ describe, it, needs, expect }: ContractSuite
         return textOf(logs) === 'ready\n';
       });
       expect((await sandbox.status()).status).toEqual('running');
+    });
+
+    needs('logOptions', 'has logs of its last lines, since a time, and with times', {
+      works: async (kit) => {
+        const sandbox = await kit.open({ command: kit.commands.late });
+        const logs = async (options: LogsOptions): Promise<string> =>
+          textOf(await lastValueFrom(sandbox.logs$(options).pipe(kit.untilOver(), toArray())));
+        await logs({ follow: true });
+        expect(await logs({ tailLines: 1 })).toEqual('late\n');
+        expect(await logs({ tailLines: 3 })).toEqual('early\nlate\n');
+        expect(await logs({ sinceMs: Date.now() + 3_600_000 })).toEqual('');
+        expect(await logs({ sinceMs: Date.now() - 3_600_000 })).toEqual('early\nlate\n');
+        const stamped = /^\d{4}-\d\d-\d\dT[\d:.]+Z early\n\d{4}-\S+Z late\n$/;
+        expect(stamped.test(await logs({ timestamps: true }))).toEqual(true);
+      },
+      refused: async (kit) => lastValueFrom((await kit.open()).logs$({ tailLines: 1 })),
     });
 
     needs('attach', 'has an id that no other run can have', {

@@ -149,7 +149,7 @@ const nowhereToKeep =
 
 class LocalEngine implements SandboxEngine<LocalBox> {
   readonly name: string = 'local';
-  readonly capabilities: Capabilities;
+  readonly capabilities: Omit<Capabilities, 'logOptions'>;
   readonly files: EngineFiles<LocalBox>;
   readonly snapshots: LocalSnapshots | NoSnapshots;
   readonly #mounts: readonly Mount[];

@@ -83,6 +83,7 @@ export class RpcBackend implements SandboxBackend {
     files: true,
     snapshots: true,
     services: true,
+    logOptions: true,
     backpressure: true,
     isolation: true,
   };

@@ -9,6 +9,7 @@ import {
 } from '../../wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { Extension } from '../../wire/extension.js';
 import { unavailableReasons } from '../../wire/reasons.js';
+import { toTimestamp } from '../../wire/timestamp.js';
 import { streamLogs } from './methods.js';
 import type { RpcMetadata, RpcTransport } from './rpc-transport.js';
 import { streamed } from './streamed.js';
@@ -55,9 +56,10 @@ export function streamedLogs(
 
 function opened(
   transport: RpcTransport,
-  { sandboxId, follow, paused$ }: LogsRequest,
+  wanted: LogsRequest,
   cursor: Cursor,
 ): Observable<OutputEvent> {
+  const { sandboxId, follow, paused$ } = wanted;
   return new Observable((subscriber) => {
     let isOurs = false;
     const tell = ({ data, logSessionId, nextLogOffset }: LogEntry): void => {
@@ -68,11 +70,11 @@ function opened(
       cursor.offset = offset + data.length;
       subscriber.next({ type: 'stdout', data, offset });
     };
-    const { sessionId, sessionOffset } = cursor;
-    const resume = sessionId !== '' && {
-      ...{ resumeLogSessionId: sessionId, resumeLogOffset: sessionOffset },
-    };
-    const request = StreamLogsRequest.fromPartial({ sandboxId, follow, ...resume });
+    const request = StreamLogsRequest.fromPartial({
+      ...{ sandboxId, follow },
+      // A session that is taken up again is told as it was begun.
+      ...(cursor.sessionId === '' ? partOf(wanted) : resumeOf(cursor)),
+    });
     const options = { subject: { sandboxId }, metadata: { [Extension.wholeLog]: '' } };
     const opening = (metadata: RpcMetadata): void => {
       isOurs = Extension.mark in metadata;
@@ -91,6 +93,22 @@ function opened(
       },
     });
   });
+}
+
+function partOf({
+  tailLines = 0,
+  sinceMs,
+  timestamps = false,
+}: LogsRequest): Partial<StreamLogsRequest> {
+  return {
+    tailLines,
+    timestamps,
+    ...(sinceMs !== undefined && { sinceTime: toTimestamp(sinceMs) }),
+  };
+}
+
+function resumeOf({ sessionId, sessionOffset }: Cursor): Partial<StreamLogsRequest> {
+  return { resumeLogSessionId: sessionId, resumeLogOffset: sessionOffset };
 }
 
 /** Errors in a stream after which the same session can be taken up. */
