@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { Sandbox } from 'sandbox-rx';
 import { memoryBackend } from 'sandbox-rx/testing';
 import { memoryPrograms } from '../backends/memory/memory-programs.js';
+import { elapsed } from '../contract/kit.js';
 import { Remote } from '../support/remote.js';
 import { FaultyHost } from './faulty-host.js';
 
@@ -77,5 +79,28 @@ describe('a connection that falls silent', () => {
     way.speak();
     expect((await run).stdoutTotalBytes).toBe(588_895);
     expect((await other).stdout).toBe('ab');
+  });
+});
+
+describe('a server that thinks longer than a connection may take', () => {
+  const connectTimeoutMs = 200;
+  const exit = { message: { $case: 'exit', value: { exitCode: 7, completedTime: undefined } } };
+  const thought = (): Promise<void> => elapsed(3 * connectTimeoutMs);
+
+  it('is waited for', async () => {
+    const writeFile: handleUnaryCall<unknown, unknown> = (_, answer) => {
+      void thought().then(() => answer(null, {}));
+    };
+    const streamExec = (call: ServerDuplexStream<unknown, unknown>): void => {
+      void thought().then(() => {
+        call.write(exit);
+        call.end();
+      });
+    };
+    const url = await remote.service({ writeFile, streamExec });
+    const sandbox = new Sandbox(remote.backend(url, { connectTimeoutMs }), 'b');
+    const run = sandbox.exec(['x']);
+    await sandbox.files.write('file', 'text');
+    expect(await run.wait()).toBe(7);
   });
 });

@@ -1,6 +1,7 @@
 import {
   Channel,
   credentials,
+  Metadata,
   status as GrpcStatus,
   type ChannelCredentials,
   type ChannelOptions,
@@ -36,8 +37,8 @@ interface OpenCall {
   readonly over: () => void;
 }
 
-/** What grpc-js names as the other end of a call that has not come as far as a connection, if not what it goes to. */
-const noPeer = 'unknown';
+/** What credentials add to a call that are there for another reason. */
+const nothing = new Metadata();
 
 /**
  * The connection of a transport, made when it is needed and again when it has broken.
@@ -59,11 +60,18 @@ export class Connection {
   open(path: string, deadline: number): OpenCall {
     const channel = this.#channel;
     const call = channel.createCall(path, deadline, null, null, null);
-    const unsent = [channel.getTarget(), noPeer];
-    const wasSent = (): boolean => !unsent.includes(call.getPeer());
     const waiting = setTimeout(() => {
-      if (!wasSent()) this.#giveUp(channel, call);
+      this.#giveUp(channel, call);
     }, this.#target.connectTimeoutMs);
+    let isOnItsWay = false;
+    // Asked for as soon as the call has a connection, just before it is sent; nothing else tells of that before the answer.
+    const sending = credentials.createFromMetadataGenerator((_, add) => {
+      isOnItsWay = true;
+      clearTimeout(waiting);
+      add(null, nothing);
+    });
+    call.setCredentials(sending);
+    const wasSent = (): boolean => isOnItsWay;
     const link = this.#calls.push(call);
     const over = (): void => {
       clearTimeout(waiting);
