@@ -1,4 +1,5 @@
 import type { Parts } from '../../process/bytes.js';
+import { SandboxValidationError } from '../../process/errors/errors.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { statusDetailsKey } from '../../wire/grpc-code.js';
@@ -14,8 +15,9 @@ export const neverOpened: RpcStream<unknown> = {
   cancel: () => undefined,
 };
 
-/** After `close()`, and where the token or the metadata cannot be had. */
+/** After `close()`, and where the token cannot be had; one that was refused is wrong for ever. */
 export function notMade(cause: unknown, subject: CallSubject | undefined): SandboxError {
+  if (cause instanceof SandboxValidationError) return cause;
   const why = messageOf(cause);
   const details = { ...subject, cause };
   return new SandboxError('ERR_BACKEND_UNAVAILABLE', `the call was not made: ${why}`, details);

@@ -7,6 +7,7 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { spawn } from 'node:child_process';
+import { inspect } from 'node:util';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { SandboxClient, SandboxError, SandboxFileError, type Sandbox } from 'sandbox-rx';
 import { grpcBackend } from 'sandbox-rx/node';
@@ -425,6 +426,30 @@ describe('what is sent with each call', () => {
       ...{ code: 'ERR_BACKEND_UNAVAILABLE', cause: { message: 'no keychain' } },
     });
     await run.closed;
+  });
+
+  it.each([
+    ['token', { token: () => 'topsecret\nx' }, {}],
+    ['CWSANDBOX_API_KEY', {}, { CWSANDBOX_API_KEY: 'topsecreté' }],
+  ])('cannot be sent: then it is refused, and not shown: %s', async (name, options, variables) => {
+    const client = remote.client(await remote.service({}), options);
+    const before = { ...process.env };
+    try {
+      Object.assign(process.env, variables);
+      const error = await failureOf(client.list());
+      expect(error).toMatchObject({ code: 'ERR_VALIDATION', retryable: false });
+      expect(inspect(error)).toContain(`${name} must be a string of printable ASCII`);
+      expect(inspect(error)).not.toContain('topsecret');
+    } finally {
+      process.env = before;
+    }
+  });
+
+  it.each(['x-key', 'x-key-bin'])('is not shown where it is refused at once: %s', (key) => {
+    const metadata = { [key]: 'topsecreté' };
+    const refused = (): unknown => grpcBackend({ url: 'http://127.0.0.1:1', metadata });
+    expect(refused).toThrow(`metadata.${key} must be a`);
+    expect(refused).not.toThrow('topsecret');
   });
 
   it('is refused after close(), and nothing waits', async () => {

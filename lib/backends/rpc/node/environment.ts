@@ -1,4 +1,5 @@
-import type { TokenOption } from '../connect-options.js';
+import { refuse } from '../../../process/validate.js';
+import { isHeader, type TokenOption } from '../connect-options.js';
 
 /** A variable of the environment; one that is set to nothing is as one that is not set. */
 export function variable(name: string): string | undefined {
@@ -6,8 +7,19 @@ export function variable(name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** The token that goes along now; the environment's where none was chosen. */
+const tokenVariable = 'CWSANDBOX_API_KEY';
+
+/**
+ * The token that goes along now; the environment's where none was chosen.
+ *
+ * @throws SandboxValidationError where it cannot be sent, which does not show it
+ */
 export function tokenNow(token: TokenOption | undefined): string | undefined {
-  const chosen = typeof token === 'function' ? token() : (token ?? variable('CWSANDBOX_API_KEY'));
-  return chosen === '' ? undefined : chosen;
+  const chosen = typeof token === 'function' ? token() : (token ?? variable(tokenVariable));
+  if (chosen === undefined || chosen === '') return undefined;
+  if (!isHeader(chosen)) {
+    const name = token === undefined ? tokenVariable : 'token';
+    refuse(name, 'a string of printable ASCII', '(not shown)');
+  }
+  return chosen;
 }
