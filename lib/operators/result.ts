@@ -71,6 +71,14 @@ export function check(
   config: Omit<ResultConfig, 'check'> = {},
 ): MonoTypeOperatorFunction<ProcessEvent> {
   const { command, options } = checkConfig(config);
+  return checkRun(command, options);
+}
+
+/** @internal The same of a run that is known by its id. Nothing of the options is checked. */
+export function checkRun(
+  command: readonly string[],
+  options: ProcessOptions,
+): MonoTypeOperatorFunction<ProcessEvent> {
   return (source) =>
     new Observable((subscriber) => {
       // Between the source and its Process, so that the events of a synchronous source are passed on as they come.

@@ -20,6 +20,8 @@ export interface RunLifecycle {
  * Process over an Observable of your own does without.
  */
 export interface ProcessControls {
+  /** The sandbox that the run is in, for its errors. */
+  readonly sandboxId?: string;
   /** Standard input, when it was asked for with `stdin: true`. */
   readonly stdin?: StreamWriter;
   /** Asks the run to stop (`true`) or to go on (`false`) producing output. */

@@ -215,7 +215,7 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
     const durationMs = this.#options.now() - this.#startedAt;
     const result = new ProcessResult(this.#command, exit, { stdout, stderr, encoding, durationMs });
     if (check && exit.returncode !== 0) {
-      const error = exitStatusError(result);
+      const error = exitStatusError(result, this.#details);
       this.#finish({ state: 'failed', exit, outcome: { ok: false, error }, chunks: { error } });
     } else {
       this.#finish({
@@ -261,8 +261,12 @@ export class Run<T extends Chunk> implements Observer<ProcessEvent>, RunLifecycl
   }
 
   get #details(): SandboxErrorDetails {
-    const { id } = this.#options;
-    return id === undefined ? {} : { runId: id };
+    const { id: runId, controls } = this.#options;
+    const sandboxId = controls?.sandboxId;
+    return {
+      ...(runId !== undefined && { runId }),
+      ...(sandboxId !== undefined && { sandboxId }),
+    };
   }
 }
 

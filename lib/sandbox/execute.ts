@@ -8,7 +8,7 @@ import {
   mergeMap,
   type MonoTypeOperatorFunction,
 } from 'rxjs';
-import { check } from '../operators/result.js';
+import { checkRun } from '../operators/result.js';
 import { CancelledError, SandboxTimeoutError } from '../process/errors/errors.js';
 import { newId } from '../process/new-id.js';
 import type { RunLifecycle } from '../process/process-controls.js';
@@ -49,7 +49,8 @@ export function execute(execution: Execution): Observable<ProcessEvent> {
     if (options.timeoutMs !== undefined) limits.push(timedOut(options, { runId, sandboxId }));
     const run$ = backend.exec(request);
     const limited$ = limits.length === 0 ? run$ : run$.pipe(failOn(request.lifecycle, limits));
-    return options.check && !execution.controls ? limited$.pipe(check({ command })) : limited$;
+    if (!options.check || execution.controls) return limited$;
+    return limited$.pipe(checkRun(command, { id: runId, controls: { sandboxId } }));
   });
 }
 

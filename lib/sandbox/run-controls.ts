@@ -6,6 +6,7 @@ import { StreamWriter } from '../process/stream-writer.js';
 
 /** The way from a `Process` to its backend: what the handle says is what the request's Observables emit. */
 export class RunControls implements ProcessControls, RunLifecycle {
+  readonly sandboxId: string;
   readonly stdin?: StreamWriter;
   readonly resize?: (size: WindowSize) => void;
   readonly #sendSignal: (signal: string) => Observable<never>;
@@ -14,9 +15,11 @@ export class RunControls implements ProcessControls, RunLifecycle {
   #lifecycle: RunLifecycle | undefined;
 
   constructor(
+    sandboxId: string,
     sendSignal: (signal: string) => Observable<never>,
     wants: { readonly stdin: boolean; readonly tty: boolean },
   ) {
+    this.sandboxId = sandboxId;
     this.#sendSignal = sendSignal;
     if (wants.stdin) this.stdin = new StreamWriter();
     if (wants.tty) this.resize = (size) => this.#size.next(size);

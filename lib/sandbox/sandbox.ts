@@ -209,7 +209,7 @@ export class Sandbox {
     checkRecord('from', from);
     checkInteger('from.stdout', from.stdout, { min: 0 });
     checkInteger('from.stderr', from.stderr, { min: 0 });
-    const controls = new RunControls((signal) => this.#signal(id, signal), noInput);
+    const controls = new RunControls(this.id, (signal) => this.#signal(id, signal), noInput);
     const { paused$ } = controls;
     const request = { sandboxId: this.id, runId: id, from, lifecycle: controls, paused$ };
     // Who only observes has nothing of its own to be closed.
@@ -346,7 +346,7 @@ export class Sandbox {
    */
   open(command: readonly string[], options: ExecOptions, stdin$?: Observable<StdinWrite>): OpenRun {
     const id = options.id ?? newId();
-    const controls = new RunControls((signal) => this.#signal(id, signal), {
+    const controls = new RunControls(this.id, (signal) => this.#signal(id, signal), {
       stdin: options.stdin === true,
       tty: options.tty !== undefined && options.tty !== false,
     });

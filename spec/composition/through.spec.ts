@@ -120,6 +120,7 @@ describe('through', () => {
     const { error } = seen.end as { error: SandboxExecutionError };
     expect(error).toBeInstanceOf(SandboxExecutionError);
     expect(error.reason).toBe('exit_status');
+    expect(error).toMatchObject({ sandboxId: sandbox.id, runId: expect.any(String) });
     expect(error.message).toMatch(/exit status 3\n.*no such luck$/s);
   });
 

@@ -96,12 +96,14 @@ export function endingContract({ describe, it, needs, expect }: ContractSuite): 
     });
 
     it('makes an exit status an error where `check` asks for it', async (kit) => {
-      const process = (await kit.open()).exec(kit.commands.exit3, { check: true });
-      expect(await failureOf(process.result())).toMatchObject({
-        code: 'ERR_EXIT_STATUS',
-        reason: 'exit_status',
-      });
+      const sandbox = await kit.open();
+      const process = sandbox.exec(kit.commands.exit3, { check: true });
+      const refused = { code: 'ERR_EXIT_STATUS', reason: 'exit_status', sandboxId: sandbox.id };
+      expect(await failureOf(process.result())).toMatchObject({ ...refused, runId: process.id });
       await process.closed;
+      const run$ = sandbox.exec$(kit.commands.exit3, { check: true });
+      const failed = lastValueFrom(run$, { defaultValue: undefined });
+      expect(await failureOf(failed)).toMatchObject(refused);
     });
   });
 

@@ -1,6 +1,6 @@
 import { Observable, type ObservableInput, type Subscriber } from 'rxjs';
 import { stdout } from '../../operators/output.js';
-import { check } from '../../operators/result.js';
+import { checkRun } from '../../operators/result.js';
 import type { StdinData } from '../../process/stdin.js';
 import type { StreamWriter } from '../../process/stream-writer.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
@@ -79,9 +79,10 @@ export function through(
   return (source) => {
     const pushes = isPushed(source, limits);
     return new Observable((subscriber) => {
-      const { controls, events$ } = sandbox.open(command, { ...options, stdin: true });
+      const { id, controls, events$ } = sandbox.open(command, { ...options, stdin: true });
       subscriber.add(() => controls.stdin?.end());
-      events$.pipe(check({ command, retainBytes }), stdout(), codec.decode()).subscribe(subscriber);
+      const known = { id, retainBytes, controls: { sandboxId: sandbox.id } };
+      events$.pipe(checkRun(command, known), stdout(), codec.decode()).subscribe(subscriber);
       if (controls.stdin === undefined || subscriber.closed) return;
       new Feed(source, { writer: controls.stdin, codec, limits, pushes, subscriber }).start();
     });
