@@ -3,17 +3,22 @@ import { SandboxClient } from '../sandbox/sandbox-client.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { requireServer, serverClient, type ConnectionOptions } from './connection.js';
 import type { SandboxOptions } from './options.js';
+import { unlessStopped, untilStopped } from './unless-stopped.js';
 
 /** Where a command finds the sandbox that it works in, and what becomes of it afterwards. */
 export interface Place {
-  enter(): Promise<Sandbox>;
+  /** Gives nothing where this program is asked to stop before it is there. */
+  enter(stop: AbortSignal): Promise<Sandbox | undefined>;
   leave(sandbox: Sandbox): Promise<void>;
 }
 
 /** A sandbox that is there, and stays. */
 export function sandboxNamed(id: string, connection: ConnectionOptions): Place {
   return {
-    enter: async () => new SandboxClient(await requireServer(connection)).get(id).result(),
+    enter: async (stop) => {
+      const client = new SandboxClient(await requireServer(connection));
+      return untilStopped(stop, client.get(id));
+    },
     leave: () => Promise.resolve(),
   };
 }
@@ -22,14 +27,19 @@ export function sandboxNamed(id: string, connection: ConnectionOptions): Place {
 export function newSandbox(options: SandboxOptions, connection: ConnectionOptions): Place {
   const { network } = options;
   return {
-    enter: async () => {
+    enter: async (stop) => {
       const client = await clientFor(options, connection);
-      return client.create(network === undefined ? {} : { network }).result();
+      return unlessStopped(stop, 'sandbox', {
+        make: () => client.create(network === undefined ? {} : { network }),
+        undo: leave,
+      });
     },
-    leave: async (sandbox) => {
-      await sandbox.delete();
-    },
+    leave,
   };
+}
+
+async function leave(sandbox: Sandbox): Promise<void> {
+  await sandbox.delete();
 }
 
 async function clientFor(

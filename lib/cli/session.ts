@@ -1,7 +1,7 @@
 import type { Chunk } from '../process/chunk-decoder.js';
 import type { Process } from '../process/process.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { statusOf } from './exit-status.js';
+import { ownFailure, statusOf } from './exit-status.js';
 import { tell } from './failure.js';
 import type { Place } from './place.js';
 import { endWith } from './signals.js';
@@ -27,7 +27,8 @@ async function runToEnd<T extends Chunk>(
   stop: AbortSignal,
 ): Promise<number> {
   try {
-    const sandbox = await place.enter();
+    const sandbox = await place.enter(stop);
+    if (sandbox === undefined) return ownFailure;
     try {
       return await runProcess(work.start(sandbox), work, stop);
     } finally {

@@ -8,7 +8,7 @@ import { printJson, write } from './output.js';
 import { createdCell } from './sandbox-cells.js';
 import { endWith } from './signals.js';
 import { printTable } from './table.js';
-import { unlessStopped } from './unless-stopped.js';
+import { unlessStopped, untilStopped } from './unless-stopped.js';
 
 interface JsonOption {
   readonly json?: boolean;
@@ -50,7 +50,8 @@ function addTakeCommand(group: Command): void {
       endWith((stop) =>
         statusOfAnswer(connectionOf(command), async (client) => {
           const { json, volume } = options;
-          const sandbox = await client.get(id);
+          const sandbox = await untilStopped(stop, client.get(id));
+          if (sandbox === undefined) return ownFailure;
           const info = await unlessStopped(stop, 'snapshot', {
             make: () => sandbox.snapshot({ ...(volume !== undefined && { volume }) }),
             undo: (taken) => client.snapshots.delete(taken.id),

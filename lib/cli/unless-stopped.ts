@@ -1,3 +1,15 @@
+/** What comes; nothing where this program is asked to stop before. */
+export function untilStopped<T>(stop: AbortSignal, coming: PromiseLike<T>): Promise<T | undefined> {
+  const stopped: Promise<undefined> = new Promise((resolve) => {
+    const onStop = (): void => {
+      resolve(undefined);
+    };
+    if (stop.aborted) onStop();
+    else stop.addEventListener('abort', onStop);
+  });
+  return Promise.race([coming, stopped]);
+}
+
 /** What is made; nothing where this program is asked to stop before anybody could be told of it. */
 export async function unlessStopped<T>(
   stop: AbortSignal,
