@@ -16,6 +16,9 @@ import { addSnapshotCommand } from './snapshot-command.js';
 import { addTokenCommand } from './token-command.js';
 import { version } from './version.js';
 
+// Of grpc-js, say, which asks for an address as a TLS name: who only uses this program can do nothing about it.
+process.noDeprecation = true;
+
 const help = `
 The token for a server is read from CWSANDBOX_API_KEY. Without a server, run and shell make sandboxes of their own here;
 the other commands are about sandboxes that stay, and so need one: CoreWeave Sandbox, or a host by 'sandbox-rx serve'.

@@ -20,7 +20,6 @@ beforeAll(async () => {
     writeFileSync(path ?? '', text);
   }
   const listening = await harness.listening({ tls: { ...server, clientAuthorities: authority } });
-  // By a name: an address is none that TLS can ask for.
   url = listening.url.replace('127.0.0.1', 'localhost');
 });
 
@@ -36,6 +35,12 @@ async function listed(...options: readonly (string | undefined)[]): Promise<Ende
 describe('sandbox-rx and a server with TLS', () => {
   it('trusts it by --ca, and shows who it is by --cert and --key', async () => {
     const answer = await listed('--url', url, '--ca', ca, '--cert', cert, '--key', key);
+    expect(answer).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('says nothing of an address in the URL, which is no name that TLS can ask for', async () => {
+    const byAddress = url.replace('localhost', '127.0.0.1');
+    const answer = await listed('--url', byAddress, '--ca', ca, '--cert', cert, '--key', key);
     expect(answer).toMatchObject({ code: 0, stderr: '' });
   });
 
