@@ -3,8 +3,7 @@ import type { SandboxSpec, ServicePort } from '../sandbox/sandbox-spec.js';
 import { statusOfAnswer } from './answer.js';
 import { addConnectionOptions, connectionOf } from './connection.js';
 import { answerStatusHelp, ownFailure } from './exit-status.js';
-import { duration } from './option-values.js';
-import { envOption, networkOption, tagOption } from './options.js';
+import { envOption, lifetimeOption, networkOption, tagOption } from './options.js';
 import { printJson, write } from './output.js';
 import { publishOption } from './publish-option.js';
 import { endWith } from './signals.js';
@@ -32,11 +31,7 @@ export function addCreateCommand(program: Command): void {
       ),
     )
     .option('--cwd <dir>', "directory in which commands start (default: the sandbox's home)")
-    .option(
-      '--lifetime <duration>',
-      'end it after this time: 500ms, 30s, 5m, 1h (plain numbers: seconds; default: no end)',
-      duration,
-    )
+    .addOption(lifetimeOption('end it', 'no end'))
     .addOption(networkOption())
     .addOption(publishOption())
     .option('--json', 'print a JSON object with all that is known of it')

@@ -16,6 +16,8 @@ export interface SandboxOptions extends RunOptions {
   readonly isolation?: 'bubblewrap' | 'none';
   readonly network?: 'none' | 'host';
   readonly mount: readonly Mount[];
+  /** Milliseconds. */
+  readonly lifetime?: number;
 }
 
 /** Adds the options of {@link RunOptions}. */
@@ -47,7 +49,8 @@ export function addSandboxOptions(command: Command): Command {
       )
         .argParser(addMount)
         .default([], 'none'),
-    );
+    )
+    .addOption(lifetimeOption('end the sandbox', 'a minute after --timeout, or no end'));
   return addRunOptions(command);
 }
 
@@ -57,6 +60,14 @@ export function networkOption(): Option {
     'none',
     'host',
   ]);
+}
+
+/** When a sandbox that is made ends, whatever becomes of who made it. */
+export function lifetimeOption(ends: string, otherwise: string): Option {
+  return new Option(
+    '--lifetime <duration>',
+    `${ends} after this time: 500ms, 30s, 5m, 1h (plain numbers: seconds; default: ${otherwise})`,
+  ).argParser(duration);
 }
 
 /** Variables, of a command or of a sandbox. */

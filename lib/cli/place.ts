@@ -1,5 +1,7 @@
 import { localBackend } from '../backends/local/local-backend.js';
+import { maxTimerMs } from '../process/validate.js';
 import { SandboxClient } from '../sandbox/sandbox-client.js';
+import type { SandboxSpec } from '../sandbox/sandbox-spec.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { requireServer, serverClient, type ConnectionOptions } from './connection.js';
 import type { SandboxOptions } from './options.js';
@@ -25,16 +27,31 @@ export function sandboxNamed(id: string, connection: ConnectionOptions): Place {
 
 /** A sandbox of its own. */
 export function newSandbox(options: SandboxOptions, connection: ConnectionOptions): Place {
-  const { network } = options;
+  const spec = specOf(options);
   return {
     enter: async (stop) => {
       const client = await clientFor(options, connection);
       return unlessStopped(stop, 'sandbox', {
-        make: () => client.create(network === undefined ? {} : { network }),
+        make: () => client.create(spec),
         undo: leave,
       });
     },
     leave,
+  };
+}
+
+/** What a sandbox has more than its command, to be made and left in good order. */
+const spareMs = 60_000;
+
+/** On a server it would stay for ever where this program dies before it can delete it. */
+function specOf({
+  network,
+  timeout = Infinity,
+  lifetime = timeout + spareMs,
+}: SandboxOptions): SandboxSpec {
+  return {
+    ...(network !== undefined && { network }),
+    ...(lifetime !== Infinity && { lifetimeMs: Math.min(lifetime, maxTimerMs) }),
   };
 }
 

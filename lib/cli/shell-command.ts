@@ -31,9 +31,10 @@ export function addShellCommand(program: Command): void {
 
 function placeOf(id: string | undefined, options: SandboxOptions, command: Command): Place {
   if (id === undefined) return newSandbox(options, connectionOf(command));
-  const { isolation, network, mount } = options;
-  if (isolation !== undefined || network !== undefined || mount.length > 0) {
-    command.error('error: --isolation, --network and --mount are for a new sandbox');
+  const { isolation, network, mount, lifetime } = options;
+  const given = [isolation, network, lifetime].some((option) => option !== undefined);
+  if (given || mount.length > 0) {
+    command.error('error: --isolation, --network, --mount and --lifetime are for a new sandbox');
   }
   return sandboxNamed(id, connectionOf(command));
 }

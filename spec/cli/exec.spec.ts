@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Host } from 'sandbox-rx/host';
 import { localBackend } from 'sandbox-rx/node';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
+import { alteredBackend } from '../support/altered-backend.js';
 import { isolationForTests } from '../support/isolation.js';
 import { useHost } from './host.js';
 import { awaitSize, ended, start } from './program.js';
@@ -177,10 +178,12 @@ describe('sandbox-rx shell SANDBOX', () => {
   });
 
   it('refuses what is for a new sandbox, and a sandbox where there is no server', async () => {
-    expect(await host.run('shell', '--network', 'host', 'sb-none')).toMatchObject({
-      code: 125,
-      stderr: 'error: --isolation, --network and --mount are for a new sandbox\n',
-    });
+    for (const option of ['--network=host', '--lifetime=1h']) {
+      expect(await host.run('shell', option, 'sb-none')).toMatchObject({
+        code: 125,
+        stderr: 'error: --isolation, --network, --mount and --lifetime are for a new sandbox\n',
+      });
+    }
     const alone = await host.run('shell', '--backend', 'local', 'sb-none');
     expect(alone).toMatchObject({ code: 125, stdout: '' });
   });
@@ -202,6 +205,27 @@ describe('sandbox-rx run and shell on a server', () => {
     shell.stdin?.end('exit 3\n');
     expect(await ended(shell)).toMatchObject({ code: 3 });
     expect(await host.client.list()).toEqual(before);
+  });
+
+  it('have an end where they are given one, for who cannot delete it any more', async () => {
+    const ends: (number | undefined)[] = [];
+    const backend = localBackend({ isolation });
+    const noting = alteredBackend(backend, {
+      create: (spec) => {
+        ends.push(spec.lifetimeMs);
+        return backend.create(spec);
+      },
+    });
+    const other = new Host(noting);
+    const url = await other.listen();
+    for (const options of [[], ['--timeout', '30'], ['--timeout', '30', '--lifetime', '5m']]) {
+      await ended(start('--url', url, 'run', ...options, 'true'));
+    }
+    const shell = start('--url', url, 'shell', '--lifetime', '2h');
+    shell.stdin?.end();
+    await ended(shell);
+    expect(ends).toEqual([undefined, 90_000, 300_000, 7_200_000]);
+    await other.close();
   });
 
   it('refuse what only sandboxes of this program have, unless they are asked for', async () => {
