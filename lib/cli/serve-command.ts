@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { LocalBackendOptions } from '../backends/local/local-backend.js';
+import { connectionOf } from './connection.js';
 import { duration, wholeNumber } from './option-values.js';
 
 /** What `sandbox-rx serve` understands. */
@@ -119,7 +120,21 @@ export function addServeCommand(program: Command): void {
     .option('--json', 'print where it listens as JSON')
     .addHelpText('after', `\n${help}`)
     // What it needs would make the other commands start late.
-    .action(async (options: ServeOptions) => (await import('./serve.js')).serve(options));
+    .action(async (options: ServeOptions) => {
+      refuseConnection(command, program);
+      await (await import('./serve.js')).serve(options);
+    });
+}
+
+/** Options that stand before the command's name are the program's, which has others by the same names. */
+function refuseConnection(command: Command, program: Command): void {
+  const { backend, ...given } = connectionOf(program);
+  const [name] = backend === 'grpc' ? ['backend'] : Object.keys(given);
+  if (name === undefined) return;
+  command.error(
+    `error: --${name} says how to reach a server, and serve is one: leave it out; what serve has is --address, --port,` +
+      ' --tls-cert, --tls-key and --client-ca',
+  );
 }
 
 const help = `SIGTERM and SIGINT drain it: new calls are refused, what goes on may end within --grace, and then all

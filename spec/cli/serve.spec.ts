@@ -8,6 +8,7 @@ import { makeCertificates } from '../host/certificates.js';
 import { Harness } from '../host/harness.js';
 import { isolationForTests } from '../support/isolation.js';
 import { webSocketTo } from '../host/tunnel-client.js';
+import { ended, start } from './program.js';
 import { startServing, type Served } from './serving.js';
 
 const isolation = isolationForTests();
@@ -179,6 +180,20 @@ describe('sandbox-rx serve', () => {
     const { code, log } = await serve(options).ended;
     expect(code).toBe(125);
     expect(log).toMatch(text);
+  });
+
+  it.each([
+    ['--url', 'http://x'],
+    ['--backend', 'grpc'],
+    ['--ca', 'ca.pem'],
+    ['--cert', 'cert.pem'],
+    ['--key', 'key.pem'],
+  ])('refuses what is for who uses a server: %s', async (name, value) => {
+    const child = start(name, value, 'serve', '--port', '0');
+    harness.closing(() => child.kill('SIGKILL'));
+    const { code, stdout, stderr } = await ended(child);
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^error: ${name} says how .+ leave it out; .+--tls-cert`));
   });
 
   it('says that its port is taken', async () => {
