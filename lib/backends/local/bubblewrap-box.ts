@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path/posix';
 import { Observable } from 'rxjs';
-import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { LinkedList } from '../../process/linked-list.js';
 import { newId } from '../../process/new-id.js';
@@ -59,24 +58,26 @@ export function openBubblewrapBox(
     const user = sandboxUser();
     const child = startBubblewrap(spec, mounts, user);
     let init: number | undefined;
+    let isMade = false;
     const keeper = new Keeper(child, () => {
       endEverything(child, init);
     });
     subscriber.add(() => {
-      if (init === undefined) keeper.close$.subscribe();
+      if (!isMade) keeper.close$.subscribe();
     });
-    awaitReady(child).then(
-      (pid) => {
+    awaitReady(child)
+      .then((pid) => {
         if (subscriber.closed) return;
         init = pid;
         keeper.ready();
-        subscriber.next(new BubblewrapBox(spec, { init, user, keeper }));
+        const box = new BubblewrapBox(spec, { init, user, keeper });
+        isMade = true;
+        subscriber.next(box);
         subscriber.complete();
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         subscriber.error(error);
-      },
-    );
+      });
   });
 }
 
@@ -96,14 +97,10 @@ function startBubblewrap(
     ...['/bin/sh', '-c', keeperScript],
   ];
   const stdio = onlyThese(['pipe', 'pipe', 'pipe'], true);
-  try {
-    return spawn(unshare, args, {
-      ...{ stdio, cwd: '/', detached: true, env: { LC_ALL: 'C' } },
-      ...user,
-    });
-  } catch (cause) {
-    throw unavailable(messageOf(cause), cause);
-  }
+  return spawn(unshare, args, {
+    ...{ stdio, cwd: '/', detached: true, env: { LC_ALL: 'C' } },
+    ...user,
+  });
 }
 
 /**
@@ -141,22 +138,19 @@ async function awaitReady(child: ChildProcess): Promise<number> {
     child.stderr?.on('data', (text: Buffer) => {
       said += text.toString();
     });
-    child.once('error', (cause) => {
-      reject(unavailable(cause.message, cause));
-    });
+    child.once('error', reject);
     child.once('close', () => {
       reject(unavailable(said.trim()));
     });
   });
 }
 
-function unavailable(said: string, cause?: unknown): SandboxError {
+function unavailable(said: string): SandboxError {
   return new SandboxError(
     'ERR_BACKEND_UNAVAILABLE',
     `bubblewrap could not make a sandbox here: ${said || 'it gave no reason'}. Unprivileged user namespaces have to be` +
       ` allowed (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0; in a container, a` +
       ` seccomp profile that permits unshare). To run trusted commands without isolation: isolation: 'none'`,
-    { cause },
   );
 }
 

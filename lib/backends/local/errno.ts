@@ -11,3 +11,8 @@ export function isSystemError(
     typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string'
   );
 }
+
+/** Whether this machine lacks only for now what was needed: processes, memory or file descriptors. */
+export function isShortage(cause: unknown): boolean {
+  return ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(errnoOf(cause));
+}

@@ -17,10 +17,11 @@ export class Keeper {
     this.#end = end;
     child.stdin?.on('error', ignore);
     child.once('exit', (code, signal) => {
-      this.#ended.next(
-        `its keeper ended unexpectedly (${signal ?? `status ${code ?? 'unknown'}`})`,
-      );
-      this.#ended.complete();
+      this.#over(`its keeper ended unexpectedly (${signal ?? `status ${code ?? 'unknown'}`})`);
+    });
+    child.once('error', ({ message }) => {
+      // Others than that of its start do not end it.
+      if (child.pid === undefined) this.#over(`its keeper could not be started (${message})`);
     });
   }
 
@@ -46,8 +47,15 @@ export class Keeper {
     });
   }
 
+  #over(reason: string): void {
+    this.#ended.next(reason);
+    this.#ended.complete();
+  }
+
   #holdProgram(hold: boolean): void {
-    const handles = [this.#child, ...this.#child.stdio];
+    // Node leaves streams out where there were no file descriptors for them.
+    const { stdin, stdout, stderr } = this.#child;
+    const handles: readonly (object | null | undefined)[] = [this.#child, stdin, stdout, stderr];
     for (const handle of handles) {
       if (handle === null || handle === undefined || !('unref' in handle)) continue;
       const { ref, unref } = handle as Pick<ChildProcess, 'ref' | 'unref'>;

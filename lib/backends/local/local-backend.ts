@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import {
+  catchError,
   concat,
   defer,
   EMPTY,
@@ -12,6 +13,7 @@ import {
   NEVER,
   take,
   tap,
+  throwError,
   timer,
   type Observable,
 } from 'rxjs';
@@ -48,6 +50,7 @@ import { openBubblewrapBox } from './bubblewrap-box.js';
 import { runChild } from './child-run.js';
 import type { Keeper } from './keeper.js';
 import { madeWhole } from './made-whole.js';
+import { openFailure } from './open-failure.js';
 import { openPlainBox } from './plain-box.js';
 import { exposed, type Exposure } from './services.js';
 import { signalNumber } from './signals.js';
@@ -180,6 +183,12 @@ class LocalEngine implements SandboxEngine<LocalBox> {
   }
 
   open(id: string, spec: SandboxSpec): Observable<LocalBox> {
+    return this.#made(id, spec).pipe(
+      catchError((error: unknown) => throwError(() => openFailure(error))),
+    );
+  }
+
+  #made(id: string, spec: SandboxSpec): Observable<LocalBox> {
     const box$ = this.capabilities.isolation
       ? openBubblewrapBox(spec, this.#mounts)
       : openPlainBox(spec);

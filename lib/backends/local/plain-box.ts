@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { defer, Observable } from 'rxjs';
@@ -47,31 +47,42 @@ export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
     const mark = newId();
     const home = join(tmpdir(), `sandbox-rx-${mark}`);
     // Before the directory, so that there is no moment at which nobody would remove it.
-    const keeper = startKeeper(`${runVariable}=${mark}/`, home);
-    try {
-      mkdirSync(home, { mode: 0o700 });
-      for (const { path } of placedVolumes(spec.volumes ?? [], home))
-        mkdirSync(path, { recursive: true });
-    } catch (error) {
-      keeper.close$.subscribe();
-      throw error;
-    }
-    keeper.ready();
-    subscriber.next(new PlainBox(spec, { home, mark, keeper }));
-    subscriber.complete();
+    const child = startKeeper(`${runVariable}=${mark}/`, home);
+    const keeper = new Keeper(child, () => child.stdin?.end('told\n'));
+    let isMade = false;
+    subscriber.add(() => {
+      if (!isMade) keeper.close$.subscribe();
+    });
+    child.once('error', (error) => {
+      subscriber.error(error);
+    });
+    child.once('spawn', () => {
+      if (subscriber.closed) return;
+      try {
+        makeDirectories(home, spec);
+      } catch (error) {
+        subscriber.error(error);
+        return;
+      }
+      isMade = true;
+      keeper.ready();
+      subscriber.next(new PlainBox(spec, { home, mark, keeper }));
+      subscriber.complete();
+    });
   });
 }
 
-function startKeeper(mark: string, home: string): Keeper {
-  const child = spawn('/bin/sh', ['-c', keeperScript, 'sandbox-rx-keeper', mark, home], {
+function startKeeper(mark: string, home: string): ChildProcess {
+  return spawn('/bin/sh', ['-c', keeperScript, 'sandbox-rx-keeper', mark, home], {
     stdio: onlyThese(['pipe', 'ignore', 'ignore'], false),
     detached: true,
     env: { PATH: process.env['PATH'], LC_ALL: 'C' },
   });
-  child.once('error', () => {
-    rmSync(home, { recursive: true, force: true });
-  });
-  return new Keeper(child, () => child.stdin?.end('told\n'));
+}
+
+function makeDirectories(home: string, { volumes = [] }: SandboxSpec): void {
+  mkdirSync(home, { mode: 0o700 });
+  for (const { path } of placedVolumes(volumes, home)) mkdirSync(path, { recursive: true });
 }
 
 function refuseWhatNeedsIsolation({ network, limits, volumes = [] }: SandboxSpec): void {

@@ -6,6 +6,7 @@ import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import type { ServiceAddress, ServicePort } from '../../sandbox/sandbox-spec.js';
 import type { LocalBox } from './box.js';
+import { isShortage } from './errno.js';
 import { Keeper } from './keeper.js';
 import { onlyThese, type ChildFd } from './stdio.js';
 
@@ -87,7 +88,12 @@ export function exposed(
       },
       (cause: unknown) => {
         const text = `the services of the sandbox cannot be reached: ${messageOf(cause)}`;
-        subscriber.error(new SandboxError('ERR_BACKEND_UNAVAILABLE', text, { cause }));
+        subscriber.error(
+          new SandboxError('ERR_BACKEND_UNAVAILABLE', text, {
+            cause,
+            retryable: isShortage(cause),
+          }),
+        );
       },
     );
   });
@@ -104,7 +110,8 @@ function startRelay([file = '', ...args]: readonly string[]): ChildProcess {
 /** The ports outside, one for each service. */
 async function listening(child: ChildProcess, { services, address }: Exposing): Promise<number[]> {
   const ended: Promise<never> = new Promise((_, reject) => {
-    child.once('error', reject);
+    // One more may come of what is sent to a child that never was.
+    child.on('error', reject);
     child.once('exit', () => {
       reject(new Error('what carries connections there ended'));
     });

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SandboxExecutionError, type ExecutionFailure } from '../../process/errors/errors.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
-import { errnoOf, isSystemError } from './errno.js';
+import { errnoOf, isShortage, isSystemError } from './errno.js';
 
 type StartFailure = Extract<
   ExecutionFailure,
@@ -30,7 +30,7 @@ export function startFailure(
     cause,
     runId: request.id,
     sandboxId: request.sandboxId,
-    retryable: ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(errnoOf(cause)),
+    retryable: isShortage(cause),
   });
 }
 

@@ -40,11 +40,17 @@ export function needTool(name: string, debianPackage: string): string {
 export function gnuTimeout(): string | undefined {
   const path = findTool('timeout');
   if (path === undefined) return undefined;
-  isGnu ??= spawnSync(path, ['--version'], { encoding: 'latin1' }).stdout.includes('GNU');
+  isGnu ??= versionOf(path).includes('GNU');
   return isGnu ? path : undefined;
 }
 
 let isGnu: boolean | undefined;
+
+function versionOf(path: string): string {
+  const { error, stdout } = spawnSync(path, ['--version'], { encoding: 'latin1' });
+  if (error !== undefined) throw error;
+  return stdout;
+}
 
 function isExecutable(path: string): boolean {
   try {

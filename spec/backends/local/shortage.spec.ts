@@ -1,0 +1,57 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../contract/kit.js';
+import { describeWithBubblewrap } from './bubblewrap.js';
+import { bundledHostProgram, HostProgram } from './host-program.js';
+
+let program: string;
+let remove: () => void;
+let host: HostProgram;
+
+beforeAll(async () => {
+  ({ program, remove } = await bundledHostProgram());
+});
+
+afterEach(() => {
+  host.dispose();
+});
+
+afterAll(() => {
+  remove();
+});
+
+const asked = 'ERR_RESOURCE_EXHAUSTED, true';
+const fewDescriptors = ['sh', '-c', 'ulimit -n 400; exec "$@"', 'sh'];
+// The system counts no processes of root.
+const ordinary =
+  process.getuid?.() === 0
+    ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']
+    : [];
+
+function shortage(isolation: 'bubblewrap' | 'none'): void {
+  it('of file descriptors makes create() fail in a way that says to try again', async () => {
+    host = new HostProgram(program, ['without descriptors', isolation], {
+      through: fewDescriptors,
+    });
+    const outcomes = (await host.said()).split('\n');
+    expect(outcomes).toHaveLength(32);
+    expect(outcomes[0]).toBe(asked);
+    expect(new Set(outcomes)).toEqual(new Set([asked, 'made']));
+    expect(host.child.exitCode).toBe(0);
+    await eventually('nothing is left', () => host.left().length === 0);
+  });
+
+  it('of processes makes create() fail in a way that says to try again', async () => {
+    host = new HostProgram(program, ['without processes', isolation], { through: ordinary });
+    expect(await host.said()).toBe(asked);
+    expect(host.child.exitCode).toBe(0);
+    await eventually('nothing is left', () => host.left().length === 0);
+  });
+}
+
+describe('a shortage without isolation', () => {
+  shortage('none');
+});
+
+describeWithBubblewrap('a shortage with bubblewrap', () => {
+  shortage('bubblewrap');
+});
