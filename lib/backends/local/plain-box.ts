@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { defer, Observable } from 'rxjs';
 import { UnsupportedError } from '../../process/errors/errors.js';
+import { messageOf } from '../../process/errors/message-of.js';
+import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { LinkedList } from '../../process/linked-list.js';
 import { newId } from '../../process/new-id.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
@@ -45,7 +47,7 @@ export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
   return new Observable((subscriber) => {
     refuseWhatNeedsIsolation(spec);
     const mark = newId();
-    const home = join(tmpdir(), `sandbox-rx-${mark}`);
+    const home = resolve(tmpdir(), `sandbox-rx-${mark}`);
     // Before the directory, so that there is no moment at which nobody would remove it.
     const child = startKeeper(`${runVariable}=${mark}/`, home);
     const keeper = new Keeper(child, () => child.stdin?.end('told\n'));
@@ -81,7 +83,15 @@ function startKeeper(mark: string, home: string): ChildProcess {
 }
 
 function makeDirectories(home: string, { volumes = [] }: SandboxSpec): void {
-  mkdirSync(home, { mode: 0o700 });
+  try {
+    mkdirSync(home, { mode: 0o700 });
+  } catch (cause) {
+    throw new SandboxError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `a sandbox's home cannot be made: ${messageOf(cause)}; set TMPDIR to a directory that can be written to`,
+      { cause },
+    );
+  }
   for (const { path } of placedVolumes(volumes, home)) mkdirSync(path, { recursive: true });
 }
 

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
 import { bundledHostProgram, HostProgram } from './host-program.js';
@@ -50,6 +52,21 @@ function shortage(isolation: 'bubblewrap' | 'none'): void {
 
 describe('a shortage without isolation', () => {
   shortage('none');
+});
+
+describe('the directory for temporary files', () => {
+  it('may be a relative one', async () => {
+    const within = 'cd "$TMPDIR" && mkdir tmp && TMPDIR=tmp && exec "$@"';
+    host = new HostProgram(program, ['files', 'none'], { through: ['sh', '-c', within, 'sh'] });
+    expect(await host.said()).toBe('texttext');
+    expect(readdirSync(join(host.directory, 'tmp'))).toEqual([]);
+  });
+
+  it('is told of where it is not there', async () => {
+    host = new HostProgram(program, ['make one', 'none'], { through: ['env', 'TMPDIR=/absent'] });
+    expect(await host.said()).toBe('ERR_BACKEND_UNAVAILABLE, false, names TMPDIR');
+    await eventually('nothing is left', () => host.left().length === 0);
+  });
 });
 
 describeWithBubblewrap('a shortage with bubblewrap', () => {
