@@ -10,6 +10,7 @@ export class Keeper {
   readonly #end: () => void;
   readonly #ended: AsyncSubject<string> = new AsyncSubject();
   #closing = false;
+  #wasLost = false;
 
   /** `end` makes the keeper end, and with it all that it keeps. */
   constructor(child: ChildProcess, end: () => void) {
@@ -17,12 +18,20 @@ export class Keeper {
     this.#end = end;
     child.stdin?.on('error', ignore);
     child.once('exit', (code, signal) => {
+      this.#wasLost = !this.#closing || signal !== null;
       this.#over(`its keeper ended unexpectedly (${signal ?? `status ${code ?? 'unknown'}`})`);
     });
     child.once('error', ({ message }) => {
       // Others than that of its start do not end it.
-      if (child.pid === undefined) this.#over(`its keeper could not be started (${message})`);
+      if (child.pid !== undefined) return;
+      this.#wasLost = true;
+      this.#over(`its keeper could not be started (${message})`);
     });
+  }
+
+  /** Whether it never began, or was ended by others: what it does at its end may not have been done. */
+  get wasLost(): boolean {
+    return this.#wasLost;
   }
 
   /** The sandbox is ready: from now on it does not keep this program running. */

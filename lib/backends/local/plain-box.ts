@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
-import { defer, Observable } from 'rxjs';
+import { concat, defer, EMPTY, Observable, throwError } from 'rxjs';
 import { UnsupportedError } from '../../process/errors/errors.js';
 import { messageOf } from '../../process/errors/message-of.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
@@ -49,8 +49,7 @@ export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
     const mark = newId();
     const home = resolve(tmpdir(), `sandbox-rx-${mark}`);
     // Before the directory, so that there is no moment at which nobody would remove it.
-    const child = startKeeper(`${runVariable}=${mark}/`, home);
-    const keeper = new Keeper(child, () => child.stdin?.end('told\n'));
+    const { child, keeper } = startKeeper({ mark, home });
     let isMade = false;
     subscriber.add(() => {
       if (!isMade) keeper.close$.subscribe();
@@ -74,12 +73,44 @@ export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
   });
 }
 
-function startKeeper(mark: string, home: string): ChildProcess {
-  return spawn('/bin/sh', ['-c', keeperScript, 'sandbox-rx-keeper', mark, home], {
+/** What a keeper keeps: whatever carries the mark, and a directory. */
+interface Kept {
+  readonly mark: string;
+  readonly home: string;
+}
+
+function startKeeper({ mark, home }: Kept): { readonly child: ChildProcess; keeper: Keeper } {
+  const args = ['-c', keeperScript, 'sandbox-rx-keeper', `${runVariable}=${mark}/`, home];
+  const child = spawn('/bin/sh', args, {
     stdio: onlyThese(['pipe', 'ignore', 'ignore'], false),
     detached: true,
     env: { PATH: process.env['PATH'], LC_ALL: 'C' },
   });
+  return { child, keeper: new Keeper(child, () => child.stdin?.end('told\n')) };
+}
+
+/** Ends a sandbox; where its keeper was killed, another one does what that would have done at its end. */
+function ending(keeper: Keeper, kept: Kept): Observable<never> {
+  const byAnother$ = defer(() => {
+    const { keeper: another } = startKeeper(kept);
+    return concat(
+      another.close$,
+      defer(() => (another.wasLost ? throwError(() => notEnded()) : EMPTY)),
+    );
+  });
+  return concat(
+    keeper.close$,
+    defer(() => (keeper.wasLost ? byAnother$ : EMPTY)),
+  );
+}
+
+function notEnded(): SandboxError {
+  return new SandboxError(
+    'ERR_BACKEND_UNAVAILABLE',
+    'the keeper of the sandbox was killed, and so was, or could not be started, the one that is to remove what is left;' +
+      ' delete the sandbox again',
+    { retryable: true },
+  );
 }
 
 function makeDirectories(home: string, { volumes = [] }: SandboxSpec): void {
@@ -139,7 +170,7 @@ class PlainBox implements LocalBox {
     // The keeper finds processes by their marks; those below a run that goes on are found without.
     this.close$ = defer(() => {
       for (const run of this.runs.items()) run.kill();
-      return keeper.close$;
+      return ending(keeper, { mark, home });
     });
   }
 

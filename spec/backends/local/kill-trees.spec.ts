@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { existsSync } from 'node:fs';
 import { SandboxClient, type Sandbox } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { eventually } from '../../contract/kit.js';
@@ -102,6 +103,19 @@ function killTrees(isolation: 'bubblewrap' | 'none', cases: typeof trees): void 
 
 describe('process trees without isolation', () => {
   killTrees('none', trees);
+
+  it('are ended, and the home is removed, also where the keeper was killed', async () => {
+    const sandbox = await new SandboxClient(localBackend({ isolation: 'none' })).create();
+    const seconds = uniqueSeconds();
+    const script = 'setsid sleep $1 >/dev/null 2>&1 & pwd';
+    const home = (await sandbox.exec(['sh', '-c', script, 'sh', seconds])).stdout.trim();
+    await eventually('it sleeps', () => processesWith(`sleep\0${seconds}`).length === 1);
+    const [keeper = 0] = processesWith(`/\0${home}`);
+    process.kill(keeper, 'SIGKILL');
+    expect(await sandbox.wait()).toMatchObject({ status: 'stopped' });
+    await sandbox.delete();
+    expect([processesWith(seconds), existsSync(home)]).toEqual([[], false]);
+  });
 });
 
 describeWithBubblewrap('process trees with bubblewrap', () => {
