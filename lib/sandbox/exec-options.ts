@@ -47,7 +47,10 @@ export interface RunOptions {
   readonly killSignal?: string;
   /** From `killSignal` to `SIGKILL`, in milliseconds. Default 2000. */
   readonly killGraceMs?: number;
-  /** How long output may be idle after the exit, while a descendant holds it open, in milliseconds. Default 200. */
+  /**
+   * How long output may be idle after the exit, while a descendant holds it open, in milliseconds. Each piece of output
+   * starts it again, so that one that keeps writing holds the run until `timeoutMs` or a cancel. Default 200.
+   */
   readonly drainGraceMs?: number;
   /** Kills the run when aborted; it errors with a `CancelledError` whose `cause` is the reason. */
   readonly signal?: AbortSignal;
