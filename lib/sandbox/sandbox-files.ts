@@ -50,7 +50,8 @@ export class SandboxFiles {
   }
 
   /**
-   * Makes or replaces a file, and the directories above it.
+   * Makes or replaces a file, and the directories above it. That is not atomic: a write that fails, is cancelled or reads
+   * the file itself leaves a part of it; where that matters, write beside it and rename with `mv`.
    *
    * @param source - Text, bytes, or a source of them; iterables and Web streams are read no faster than they are written.
    */
