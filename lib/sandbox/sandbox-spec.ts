@@ -50,7 +50,10 @@ export interface ServicePort {
 
 /** Where a port of a sandbox is reached. */
 export interface ServiceAddress extends ServicePort {
-  /** `http://host:port`, whatever is spoken there. Connections are refused as long as nothing in the sandbox listens. */
+  /**
+   * `http://host:port`, whatever is spoken there. As long as nothing in the sandbox listens, connections are refused or,
+   * where they are carried into a network of the sandbox's own, taken and cut.
+   */
   readonly url: string;
 }
 
