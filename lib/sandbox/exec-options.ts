@@ -29,7 +29,7 @@ export interface RunOptions {
    * `UnsupportedError`. Default `'kill'`.
    */
   readonly onDisconnect?: OnDisconnect;
-  /** Directory in the sandbox in which to start; a relative one starts at the sandbox's home. Default: its `cwd`. */
+  /** Directory in the sandbox in which to start; a relative one starts at the sandbox's `cwd`. Default: that. */
   readonly cwd?: string;
   /** Environment variables, added to the sandbox's. */
   readonly env?: Readonly<Record<string, string>>;

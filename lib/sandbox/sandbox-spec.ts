@@ -65,7 +65,7 @@ export interface SandboxSpec {
   readonly command?: readonly string[];
   /** Environment of every command in the sandbox. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Directory in which commands start. Default: the sandbox's home. */
+  /** Directory in which commands start; a relative one starts at the sandbox's home. Default: that. */
   readonly cwd?: string;
   /** Words to find it by. */
   readonly tags?: readonly string[];

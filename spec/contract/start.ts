@@ -17,6 +17,12 @@ export function startContract({ describe, it, expect }: ContractSuite): void {
       expect((await own).stdout).toEqual('/usr\n');
     });
 
+    it('takes a relative directory from that of the sandbox on', async (kit) => {
+      const sandbox = await kit.open({ cwd: '/usr' });
+      const process = sandbox.exec(kit.commands.pwd, { cwd: 'bin' });
+      expect((await process).stdout).toEqual('/usr/bin\n');
+    });
+
     it('says that a command was not found', async (kit) => {
       const process = (await kit.open()).exec(kit.commands.absent);
       const error = await failureOf(process.result());

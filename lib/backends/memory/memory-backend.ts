@@ -208,13 +208,19 @@ function contextOf({ spec }: MemoryBox, request: ExecRequest, run: MemoryRun): P
   };
   return {
     command: request.command,
-    cwd: request.cwd ?? spec.cwd ?? '.',
+    cwd: directoryOf(spec.cwd, request.cwd),
     env: { ...spec.env, ...request.env },
     stdin$: input$.pipe(map(take)),
     signal$: run.signal$,
     tty: request.tty,
     size$: request.size$,
   };
+}
+
+/** Where a run starts: a relative directory is one of the sandbox's. */
+function directoryOf(ofSandbox: string | undefined, own: string | undefined): string {
+  if (own === undefined) return ofSandbox ?? '.';
+  return ofSandbox === undefined || own.startsWith('/') ? own : `${ofSandbox}/${own}`;
 }
 
 function notFound({ command, id: runId, sandboxId }: ExecRequest): SandboxExecutionError {

@@ -15,7 +15,7 @@ export type ProgramStep =
 /** What a scripted program can see of its run. */
 export interface ProgramContext {
   readonly command: readonly string[];
-  /** The directory, as it was asked for; `.` where it was not. */
+  /** The directory, as it was asked for; a relative one after that of the sandbox, and `.` where none was. */
   readonly cwd: string;
   /** The sandbox's environment with the run's. */
   readonly env: Readonly<Record<string, string>>;
