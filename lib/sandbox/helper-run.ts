@@ -73,6 +73,15 @@ export interface HelperEnd {
 }
 
 function fileError(subject: HelperSubject, said: string): SandboxFileError {
-  const reason = failures.find(([pattern]) => pattern.test(said))?.[1] ?? 'failed';
-  return new SandboxFileError(reason, said, subject);
+  return new SandboxFileError(reasonOf(said), said, subject);
+}
+
+/** The last reason that was said. It comes after the path, which may itself look like one. */
+function reasonOf(said: string): FileFailure {
+  for (const line of said.split('\n').reverse()) {
+    const end = line.slice(line.lastIndexOf(': ') + 1);
+    const known = failures.find(([pattern]) => pattern.test(end));
+    if (known !== undefined) return known[1];
+  }
+  return 'failed';
 }

@@ -27,6 +27,16 @@ describe('a file that its helper could not read', () => {
     });
   });
 
+  it('is told the reason of, whatever its name looks like', () => {
+    const name = 'a: Is a directory\nPermission denied';
+    expect(failureOf(`cat: ./${name}: No such file or directory\n`)).toMatchObject({
+      reason: 'not_found',
+    });
+    expect(failureOf('cat: Is a directory: Input/output error\n')).toMatchObject({
+      reason: 'failed',
+    });
+  });
+
   it('is told of in a message that is bounded, by the last that was said', () => {
     const failure = failureOf(...Array.from({ length: 50 }, () => 'cat: noise\n'.repeat(100)));
     expect(failure).toMatchObject({ reason: 'failed' });
