@@ -31,13 +31,13 @@ export class SandboxFiles {
     this.#sandboxId = sandboxId;
   }
 
-  /** The contents of a file, chunk by chunk. Unsubscribing stops reading. */
+  /** The contents of a regular file, chunk by chunk. Unsubscribing stops reading. */
   read$(path: string): Observable<Uint8Array> {
     const request = this.#request(path);
     return defer(() => this.#backend.files.read({ ...request, paused$: NEVER }));
   }
 
-  /** The whole contents of a file. */
+  /** The whole contents of a regular file. */
   read(path: string): OperationRef<Uint8Array> {
     return startOperation(this.read$(path).pipe(toArray(), map(concatBytes)));
   }

@@ -25,7 +25,7 @@ export function shellFiles<Box>(
       command: ['/bin/sh', '-c', script, 'sh', operand(request.path)],
     }).pipe(helperOutput({ path: request.path }));
   return {
-    read: (box, request) => run(box, 'exec cat -- "$1"', request),
+    read: (box, request) => run(box, readScript, request),
     write: (box, { data$, ...request }) =>
       run(box, writeScript, { ...request, stdin$: data$ }).pipe(ignoreElements()),
     list: (box, request) => run(box, listScript, request).pipe(fileInfos()),
@@ -35,6 +35,13 @@ export function shellFiles<Box>(
       ),
   };
 }
+
+/** Reading a FIFO, a terminal or a device may never end, and takes what others should get. What is missing is left to `cat`. */
+const readScript = `
+[ -f "$1" ] || [ -d "$1" ] || [ ! -e "$1" ] ||
+  { echo 'not a regular file; read it by a command, such as cat' >&2; exit 1; }
+exec cat -- "$1"
+`;
 
 const writeScript = `
 [ -d "$1" ] && { echo 'Is a directory' >&2; exit 1; }

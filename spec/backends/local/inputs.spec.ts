@@ -48,6 +48,19 @@ function inputs(isolation: 'bubblewrap' | 'none'): void {
     });
   });
 
+  it('reads regular files and links to them, and nothing else', async () => {
+    await within(async (sandbox) => {
+      const script = 'echo text >file; ln -s file link; ln -s /dev/zero endless; mkfifo fifo';
+      await sandbox.exec(['sh', '-c', script], { check: true });
+      expect(await sandbox.files.readText('link')).toBe('text\n');
+      for (const path of ['/dev/null', 'endless', 'fifo']) {
+        const error = await failureOf(sandbox.files.read(path));
+        expect(error).toMatchObject({ code: 'ERR_FILE', reason: 'failed', path });
+        expect(String(error)).toContain('not a regular file');
+      }
+    });
+  });
+
   it('takes paths of files from the home on, whatever commands start with', async () => {
     await within(
       async ({ files }) => {
