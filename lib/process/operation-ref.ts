@@ -3,6 +3,7 @@ import { CancelledError, TimeoutError } from './errors/errors.js';
 import { interop } from './interop.js';
 import { Settlement, type Outcome } from './settlement.js';
 import { checkInteger, checkRecord, checkSignal, maxTimerMs } from './validate.js';
+import { whenAborted } from './when-aborted.js';
 
 /** How long to wait. A wait that is given up does not touch what it waits for. */
 export interface WaitOptions {
@@ -107,6 +108,7 @@ export async function waitFor<T>(
   const { timeoutMs, signal } = checkWait(timeout);
   return new Promise<T>((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopListening: (() => void) | undefined;
     const giveUp = (error: Error): void => {
       release();
       reject(error);
@@ -117,7 +119,7 @@ export async function waitFor<T>(
     const subscription = value$.subscribe({ next: resolve, error: reject });
     const release = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
       subscription.unsubscribe();
     };
     if (subscription.closed) return;
@@ -126,7 +128,7 @@ export async function waitFor<T>(
       onAbort();
       return;
     }
-    signal?.addEventListener('abort', onAbort);
+    if (signal !== undefined) stopListening = whenAborted(signal, onAbort);
     if (timeoutMs !== undefined) {
       timer = setTimeout(() => {
         giveUp(new TimeoutError(timeoutMs));

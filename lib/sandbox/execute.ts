@@ -14,6 +14,7 @@ import { newId } from '../process/new-id.js';
 import type { RunLifecycle } from '../process/process-controls.js';
 import type { ProcessEvent } from '../process/process-event.js';
 import { stdinFrom, type StdinWrite } from '../process/stdin.js';
+import { whenAborted } from '../process/when-aborted.js';
 import type { ExecRequest, SandboxBackend } from './backend.js';
 import type { RunOptions } from './exec-options.js';
 import { failInto } from './fail-into.js';
@@ -144,10 +145,7 @@ function aborted(signal: AbortSignal, ids: RunIds): Observable<never> {
       abort();
       return undefined;
     }
-    signal.addEventListener('abort', abort);
-    return () => {
-      signal.removeEventListener('abort', abort);
-    };
+    return whenAborted(signal, abort);
   });
 }
 
