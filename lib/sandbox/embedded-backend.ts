@@ -1,5 +1,4 @@
 import {
-  catchError,
   concat,
   defer,
   EMPTY,
@@ -34,7 +33,7 @@ import { refuseLogOptions } from './refuse-log-options.js';
 import { refuseServices } from './refuse-services.js';
 import type { EngineFiles, EngineSnapshots, SandboxEngine } from './sandbox-engine.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from './sandbox-spec.js';
-import { requireRunning, SandboxRegistry, type SandboxEntry } from './sandbox-registry.js';
+import { SandboxRegistry, unlessOver, type SandboxEntry } from './sandbox-registry.js';
 import { chosenVolume } from './volumes.js';
 
 /**
@@ -239,12 +238,16 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
   }
 
   #filesOf(files: EngineFiles<Box>): BackendFiles {
-    const box = (sandboxId: string): Box => this.#sandboxes.running(sandboxId).box;
+    const asked = <T>(sandboxId: string, answer: (box: Box) => Observable<T>): Observable<T> =>
+      defer(() => {
+        const entry = this.#sandboxes.running(sandboxId);
+        return answer(entry.box).pipe(unlessOver(entry));
+      });
     return {
-      read: (request) => defer(() => files.read(box(request.sandboxId), request)),
-      write: (request) => defer(() => files.write(box(request.sandboxId), request)),
-      list: (request) => defer(() => files.list(box(request.sandboxId), request)),
-      remove: (request) => defer(() => files.remove(box(request.sandboxId), request)),
+      read: (request) => asked(request.sandboxId, (box) => files.read(box, request)),
+      write: (request) => asked(request.sandboxId, (box) => files.write(box, request)),
+      list: (request) => asked(request.sandboxId, (box) => files.list(box, request)),
+      remove: (request) => asked(request.sandboxId, (box) => files.remove(box, request)),
     };
   }
 
@@ -255,13 +258,7 @@ export class EmbeddedBackend<Box> implements SandboxBackend {
         defer(() => {
           const entry = this.#sandboxes.running(sandboxId);
           const source = { sandboxId, volume: chosenVolume(entry.volumes, volume) };
-          return snapshots.take(entry.box, source).pipe(
-            catchError((error: unknown) => {
-              // Where it failed because the sandbox ended, that is the reason to tell.
-              requireRunning(entry);
-              throw error;
-            }),
-          );
+          return snapshots.take(entry.box, source).pipe(unlessOver(entry));
         }),
       get: (snapshotId) => snapshots.get(snapshotId),
       list: (wanted) => snapshots.list(wanted),

@@ -34,6 +34,7 @@ export interface Observing {
 export class ObservedRun implements Observer<ProcessEvent> {
   readonly #owner: Subscriber<ProcessEvent>;
   readonly #ended: (end: StreamEnd, exit: ExitEvent | undefined) => void;
+  readonly #reasonToTell: (error: unknown) => unknown;
   readonly #log = new OutputLog();
   readonly #turns = new Turns();
   readonly #pauses = new PauseVotes();
@@ -44,13 +45,18 @@ export class ObservedRun implements Observer<ProcessEvent> {
   #exit: ExitEvent | undefined;
   #end: StreamEnd | undefined;
 
-  /** The run ends when `owner` unsubscribes; `ended` is called once, when nothing more will happen. */
+  /**
+   * The run ends when `owner` unsubscribes; `ended` is called once, when nothing more will happen. `reasonToTell` gives the
+   * error that is told where the run fails.
+   */
   constructor(
     owner: Subscriber<ProcessEvent>,
     ended: (end: StreamEnd, exit: ExitEvent | undefined) => void,
+    reasonToTell: (error: unknown) => unknown,
   ) {
     this.#owner = owner;
     this.#ended = ended;
+    this.#reasonToTell = reasonToTell;
   }
 
   /** Whether anybody wants the run to pause. */
@@ -80,8 +86,9 @@ export class ObservedRun implements Observer<ProcessEvent> {
   }
 
   error(error: unknown): void {
+    const told = this.#reasonToTell(error);
     this.#turns.take(() => {
-      this.#finish({ error });
+      this.#finish({ error: told });
     });
   }
 

@@ -1,8 +1,9 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { SandboxNotFoundError } from '../process/errors/errors.js';
+import type { StreamEnd } from '../process/chunk-channel.js';
 import { LiveMap } from '../process/live-map.js';
 import type { RunLifecycle } from '../process/process-controls.js';
-import type { ProcessEvent } from '../process/process-event.js';
+import type { ExitEvent, ProcessEvent } from '../process/process-event.js';
 import type { ExecRequest } from './backend.js';
 import { ObservedRun, type Observing } from './observed-run.js';
 import { outcomeOf, type ToldRun } from './told-run.js';
@@ -34,6 +35,12 @@ interface RunEntry {
 export class RunRegistry {
   readonly #runs: LiveMap<string, RunEntry> = new LiveMap();
   readonly #endedIds: string[] = [];
+  readonly #reasonToTell: (error: unknown) => unknown;
+
+  /** `reasonToTell` gives the error of a run that failed, in place of its own. Default: that. */
+  constructor(reasonToTell: (error: unknown) => unknown = (error) => error) {
+    this.#reasonToTell = reasonToTell;
+  }
 
   /** Starts a run whose id is not known yet, for the subscriber whose unsubscribing ends it. */
   start(run: RegisteredRun, owner: Subscriber<ProcessEvent>): void {
@@ -72,10 +79,11 @@ export class RunRegistry {
     owner: Subscriber<ProcessEvent>,
     { id, keep, told }: Pick<RegisteredRun, 'id' | 'keep' | 'told'>,
   ): ObservedRun {
-    return new ObservedRun(owner, (end, exit) => {
+    const ended = (end: StreamEnd, exit: ExitEvent | undefined): void => {
       this.#ended(id, keep);
       told?.ended(outcomeOf(end, exit), keep);
-    });
+    };
+    return new ObservedRun(owner, ended, this.#reasonToTell);
   }
 
   #ended(id: string, keep: boolean): void {

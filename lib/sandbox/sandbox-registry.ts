@@ -1,4 +1,4 @@
-import { from, Observable } from 'rxjs';
+import { catchError, from, Observable, throwError, type MonoTypeOperatorFunction } from 'rxjs';
 import { SandboxNotFoundError, SandboxValidationError } from '../process/errors/errors.js';
 import { SandboxError } from '../process/errors/sandbox-error.js';
 import { News } from './news.js';
@@ -50,7 +50,8 @@ export class SandboxRegistry<Box> {
     { box, volumes }: Pick<SandboxEntry<Box>, 'box' | 'volumes'>,
   ): SandboxEntry<Box> {
     const processes = new SandboxProcesses(info.id);
-    const entry: SandboxEntry<Box> = { info, box, volumes, runs: new RunRegistry(), processes };
+    const runs = new RunRegistry((error) => reasonToTell(entry, error));
+    const entry: SandboxEntry<Box> = { info, box, volumes, runs, processes };
     this.#entries.set(info.id, entry);
     this.#news.tell(info);
     return entry;
@@ -79,7 +80,7 @@ export class SandboxRegistry<Box> {
   /** @throws SandboxNotFoundError, and SandboxError with code `ERR_SANDBOX_OVER` */
   running(id: string): SandboxEntry<Box> {
     const entry = this.get(id);
-    requireRunning(entry);
+    if (entry.info.status !== 'running') throw sandboxOver(entry.info);
     return entry;
   }
 
@@ -96,11 +97,24 @@ export class SandboxRegistry<Box> {
   }
 }
 
-/** @throws SandboxError with code `ERR_SANDBOX_OVER`, which says why it is over. */
-export function requireRunning({ info }: Pick<SandboxEntry<unknown>, 'info'>): void {
-  const { id: sandboxId, status, reason } = info;
-  if (status === 'running') return;
+/** Where something failed because its sandbox ended, that is the reason to tell. */
+function reasonToTell({ info }: Pick<SandboxEntry<unknown>, 'info'>, error: unknown): unknown {
+  return info.status === 'running' ? error : sandboxOver(info, error);
+}
+
+/** The same for what has to do with a sandbox in another way than by a run. */
+export function unlessOver<T>(entry: SandboxEntry<unknown>): MonoTypeOperatorFunction<T> {
+  return catchError((error: unknown) => throwError(() => reasonToTell(entry, error)));
+}
+
+/** The error of what is asked of a sandbox that is over; it says why that is so. */
+
+function sandboxOver(
+  { id: sandboxId, status, reason }: SandboxInfo,
+  cause?: unknown,
+): SandboxError {
   const why = reason === undefined ? '' : ` (${reason})`;
   const message = `sandbox ${sandboxId} is ${status}${why}; create another one`;
-  throw new SandboxError('ERR_SANDBOX_OVER', message, { sandboxId });
+  const details = cause === undefined ? { sandboxId } : { sandboxId, cause };
+  return new SandboxError('ERR_SANDBOX_OVER', message, details);
 }

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { firstValueFrom } from 'rxjs';
-import { SandboxClient } from 'sandbox-rx';
+import { firstValueFrom, NEVER } from 'rxjs';
+import { SandboxClient, SandboxError } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
@@ -44,6 +44,22 @@ function races(isolation: 'bubblewrap' | 'none'): void {
     expect([...signals]).toEqual(['SIGTERM']);
     await sandbox.delete();
   }, 600_000);
+
+  it('what delete() cuts off fails because the sandbox is over', async () => {
+    const codes: Set<unknown> = new Set();
+    for (let round = 0; round < 20; round++) {
+      const sandbox = await open();
+      const writing = sandbox.files.write('file', NEVER);
+      const cut = [writing, ...[1, 2, 3, 4].map(() => sandbox.exec(['true']))];
+      await elapsed(round % 10);
+      await sandbox.delete();
+      for (const one of cut) {
+        const end: unknown = await one.then(undefined, (error: unknown) => error);
+        if (end instanceof SandboxError) codes.add(end.code);
+      }
+    }
+    expect([...codes]).toEqual(['ERR_SANDBOX_OVER']);
+  });
 
   it('a directory can be listed while its files come and go', async () => {
     const sandbox = await open();
