@@ -1,4 +1,5 @@
-import { lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { SandboxValidationError } from '../../process/errors/errors.js';
 import type { SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import { volumeArguments } from './bubblewrap-volumes.js';
 
@@ -14,7 +15,10 @@ export interface Mount {
   readonly source: string;
   /** Absolute path in the sandbox. Default: the same. */
   readonly target?: string;
-  /** Whether the sandbox may write to it. Default `false`. */
+  /**
+   * Whether the sandbox may write to it, as far as its user may. Where this program is root, that is a user who is nobody
+   * else's: a directory of root's then has to be open to others (`chmod o+w`). Default `false`.
+   */
   readonly writable?: boolean;
 }
 
@@ -33,11 +37,7 @@ export function viewArguments(spec: SandboxSpec, mounts: readonly Mount[]): read
     ...['--size', size, '--tmpfs', '/tmp', '--size', size, '--tmpfs', sandboxHome],
     ...['--dir', '/run', '--dir', '/var', '--symlink', '/tmp', '/var/tmp'],
     ...(spec.network === 'host' ? ['--ro-bind-try', resolverDirectory, resolverDirectory] : []),
-    ...mounts.flatMap(({ source, target = source, writable }) => [
-      writable ? '--bind' : '--ro-bind',
-      source,
-      target,
-    ]),
+    ...mounts.flatMap(mountArguments),
     ...volumeArguments(spec, { home: sandboxHome, homeBytes, mountPaths }),
     ...[
       '--remount-ro',
@@ -50,6 +50,16 @@ export function viewArguments(spec: SandboxSpec, mounts: readonly Mount[]): read
       'sandbox',
     ],
   ];
+}
+
+/** It may have gone since the backend was made. */
+function mountArguments({ source, target = source, writable }: Mount): readonly string[] {
+  if (!existsSync(source)) {
+    throw new SandboxValidationError(
+      `mounts: there is nothing at ${source} to be seen in a sandbox; make it first, or leave the mount out`,
+    );
+  }
+  return [writable ? '--bind' : '--ro-bind', source, target];
 }
 
 /** Where `/etc/resolv.conf` points on systems with systemd-resolved. */

@@ -65,7 +65,7 @@ export function openBubblewrapBox(
     subscriber.add(() => {
       if (!isMade) keeper.close$.subscribe();
     });
-    awaitReady(child)
+    awaitReady(child, mounts)
       .then((pid) => {
         if (subscriber.closed) return;
         init = pid;
@@ -125,14 +125,14 @@ function endEverything(child: ChildProcess, init: number | undefined): void {
  * The process id of the sandbox's init, as the host sees it, when the sandbox is ready. It is `bwrap`'s only child;
  * `--info-fd` would tell it too, but leaves a `bwrap` behind when nobody is there any more to be told.
  */
-async function awaitReady(child: ChildProcess): Promise<number> {
+async function awaitReady(child: ChildProcess, mounts: readonly Mount[]): Promise<number> {
   return new Promise((resolve, reject) => {
     let said = '';
     child.stdout?.once('data', () => {
       child.stdout?.destroy();
       child.stderr?.destroy();
       const init = childrenOf(child.pid ?? 0)[0];
-      if (init === undefined) reject(unavailable('its first process has ended'));
+      if (init === undefined) reject(unavailable('its first process has ended', mounts));
       else resolve(init);
     });
     child.stderr?.on('data', (text: Buffer) => {
@@ -140,19 +140,29 @@ async function awaitReady(child: ChildProcess): Promise<number> {
     });
     child.once('error', reject);
     child.once('close', () => {
-      reject(unavailable(said.trim()));
+      reject(unavailable(said.trim(), mounts));
     });
   });
 }
 
-function unavailable(said: string): SandboxError {
+function unavailable(said: string, mounts: readonly Mount[]): SandboxError {
+  const mount = mounts.find(
+    ({ source, target = source }) => said.includes(source) || said.includes(target),
+  );
   return new SandboxError(
     'ERR_BACKEND_UNAVAILABLE',
-    `bubblewrap could not make a sandbox here: ${said || 'it gave no reason'}. Unprivileged user namespaces have to be` +
-      ` allowed (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0; in a container, a` +
-      ` seccomp profile that permits unshare). To run trusted commands without isolation: isolation: 'none'`,
+    `bubblewrap could not make a sandbox here: ${said || 'it gave no reason'}. ` +
+      (mount === undefined
+        ? namespaceAdvice
+        : `Look at the mount of ${mount.source}: the sandbox's user has to be able to reach it, and it has to have a` +
+          ` place to be at; nothing can be added to directories of the system`),
   );
 }
+
+const namespaceAdvice =
+  'Unprivileged user namespaces have to be allowed (sysctl user.max_user_namespaces,' +
+  ' kernel.apparmor_restrict_unprivileged_userns=0; in a container, a seccomp profile that permits unshare). To run' +
+  " trusted commands without isolation: isolation: 'none'";
 
 class BubblewrapBox implements LocalBox {
   readonly mark: string = newId();

@@ -128,6 +128,7 @@ function checkServiceAddress(address: string): void {
 
 function checkMounts(mounts: readonly Mount[]): void {
   if (!Array.isArray(mounts)) refuse('mounts', 'an array', mounts);
+  const targets: Set<string> = new Set();
   for (const [index, mount] of (mounts as readonly Mount[]).entries()) {
     checkRecord(`mounts[${index}]`, mount);
     const { source, target = source, writable } = mount;
@@ -136,6 +137,8 @@ function checkMounts(mounts: readonly Mount[]): void {
       if (!path.startsWith('/')) refuse(`mounts[${index}]`, 'absolute paths', path);
     }
     checkBoolean(`mounts[${index}].writable`, writable);
+    if (targets.has(resolve(target))) refuse(`mounts[${index}]`, 'at a target of its own', target);
+    targets.add(resolve(target));
   }
 }
 

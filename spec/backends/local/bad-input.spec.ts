@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { config, throwError } from 'rxjs';
 import { SandboxClient, SandboxValidationError, type ExecOptions, type Sandbox } from 'sandbox-rx';
-import { localBackend } from 'sandbox-rx/node';
+import { localBackend, type Mount } from 'sandbox-rx/node';
 import { failureOf } from '../../contract/kit.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
 
@@ -200,12 +203,45 @@ describeWithBubblewrap('bad input with bubblewrap', () => {
   badInput('bubblewrap');
 });
 
+describeWithBubblewrap('a mount', () => {
+  let directory: string;
+
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'mounts-'));
+  });
+
+  afterAll(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  const failureOfMount = async (mount: Mount): Promise<unknown> => {
+    const client = new SandboxClient(localBackend({ mounts: [mount] }));
+    return failureOf(client.create());
+  };
+
+  it('whose source is not there is refused by its name', async () => {
+    const source = join(directory, 'absent');
+    const error = await failureOfMount({ source });
+    expect(error).toMatchObject({ code: 'ERR_VALIDATION' });
+    expect(String(error)).toContain(source);
+  });
+
+  it('that has no place to be at is named, and nothing is said of user namespaces', async () => {
+    const error = await failureOfMount({ source: directory, target: '/usr/absent' });
+    expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+    expect(String(error)).toContain(`the mount of ${directory}`);
+    expect(String(error)).not.toContain('sysctl');
+  });
+});
+
 describe('options of the local backend', () => {
   it('are checked at once', () => {
     expect(() => localBackend({ isolation: 'docker' as 'none' })).toThrow(SandboxValidationError);
     expect(() => localBackend({ mounts: [{ source: 'relative' }] })).toThrow(
       SandboxValidationError,
     );
+    const twice = [{ source: '/usr' }, { source: '/etc', target: '/usr/' }];
+    expect(() => localBackend({ mounts: twice })).toThrow('a target of its own');
     expect(() => localBackend({ isolation: 'none', mounts: [{ source: '/usr' }] })).toThrow(
       SandboxValidationError,
     );
