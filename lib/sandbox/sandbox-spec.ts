@@ -20,7 +20,7 @@ export interface SandboxLimits {
   readonly memoryBytes?: number;
   /** Processes and threads at one time. */
   readonly processes?: number;
-  /** Open files of each process. */
+  /** Open files of each process; at least 16, which is what starting a command takes. */
   readonly openFiles?: number;
   /** Processor time of each process, in seconds; past it, the process is killed. */
   readonly cpuSeconds?: number;
@@ -159,7 +159,7 @@ function checkLimits(limits: SandboxLimits): void {
   checkRecord('limits', limits);
   checkInteger('limits.memoryBytes', limits.memoryBytes, { min: 1_048_576 });
   checkInteger('limits.processes', limits.processes, { min: 1, max: 4_194_304 });
-  checkInteger('limits.openFiles', limits.openFiles, { min: 8, max: 1_048_576 });
+  checkInteger('limits.openFiles', limits.openFiles, { min: 16, max: 1_048_576 });
   checkInteger('limits.cpuSeconds', limits.cpuSeconds, { min: 1 });
   checkInteger('limits.homeBytes', limits.homeBytes, { min: 4096 });
 }

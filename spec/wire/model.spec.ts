@@ -40,7 +40,7 @@ describe('a spec', () => {
     {
       network: 'host',
       limits: {
-        ...{ memoryBytes: 2 ** 40, processes: 1, openFiles: 8, cpuSeconds: 2, homeBytes: 4096 },
+        ...{ memoryBytes: 2 ** 40, processes: 1, openFiles: 16, cpuSeconds: 2, homeBytes: 4096 },
       },
     },
   ])('is the same on the other side: %j', (spec) => {

@@ -25,8 +25,8 @@ rx_names=$4
 for rx_limit in $5; do
   rx_value=\${rx_limit#*=}
   case $rx_limit in
-  u=*) ulimit -u "$rx_value" 2>/dev/null || ulimit -p "$rx_value" 2>/dev/null || fail limits ;;
-  *) ulimit "-\${rx_limit%%=*}" "$rx_value" 2>/dev/null || fail limits ;;
+  u=*) ulimit -u "$rx_value" 2>/dev/null || ulimit -p "$rx_value" 2>/dev/null || fail "limit $rx_limit" ;;
+  *) ulimit "-\${rx_limit%%=*}" "$rx_value" 2>/dev/null || fail "limit $rx_limit" ;;
   esac
 done
 rx_assignments=$6

@@ -20,3 +20,15 @@ export function limitWords({
   ];
   return words.filter((word) => word !== false).join(' ');
 }
+
+const limitOfOption: Readonly<Record<string, keyof SandboxLimits>> = {
+  v: 'memoryBytes',
+  n: 'openFiles',
+  t: 'cpuSeconds',
+  u: 'processes',
+};
+
+/** The limit that the launch script could not set, by the `limit OPTION=VALUE` that it told. */
+export function refusedLimit(told: string): keyof SandboxLimits | undefined {
+  return limitOfOption[/^limit (\w)=/.exec(told)?.[1] ?? ''];
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { SandboxExecutionError, type ExecutionFailure } from '../../process/errors/errors.js';
 import type { ExecRequest } from '../../sandbox/backend.js';
 import { errnoOf, isShortage, isSystemError } from './errno.js';
+import { refusedLimit } from './limits.js';
 
 type StartFailure = Extract<
   ExecutionFailure,
@@ -25,13 +26,23 @@ export function startFailure(
 ): SandboxExecutionError {
   const known: StartFailure = reason in explanations ? (reason as StartFailure) : 'not_started';
   const subject = known === 'bad_cwd' ? (request.cwd ?? 'cwd') : (request.command[0] ?? '');
-  const said = known === 'not_started' && isSystemError(cause) ? ` (${cause.message})` : '';
+  const said = known === 'not_started' ? moreOf(reason, cause) : '';
   return new SandboxExecutionError(known, `${subject}: ${explanations[known]}${said}`, {
     cause,
     runId: request.id,
     sandboxId: request.sandboxId,
     retryable: isShortage(cause),
   });
+}
+
+function moreOf(reason: string, cause: unknown): string {
+  if (isSystemError(cause)) return ` (${cause.message})`;
+  const limit = refusedLimit(reason);
+  if (limit === undefined) return '';
+  return (
+    `: limits.${limit} of the sandbox is more than this machine allows here; lower it,` +
+    ' or raise the hard limit of this program (ulimit -H)'
+  );
 }
 
 /** What `spawn` was asked to start. */

@@ -186,6 +186,7 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
       { env: { A: 1 } },
       { limits: { processes: 0 } },
       { limits: { memoryBytes: 1 } },
+      { limits: { openFiles: 15 } },
       { lifetimeMs: -1 },
       { network: 'all' },
       { tags: 'red' },

@@ -42,6 +42,13 @@ function shortage(isolation: 'bubblewrap' | 'none'): void {
     await eventually('nothing is left', () => host.left().length === 0);
   });
 
+  it('that no limit can be above makes commands fail in a way that names the limit', async () => {
+    host = new HostProgram(program, ['open files', isolation], { through: fewDescriptors });
+    const [least, tooMany] = (await host.said()).split('\n');
+    expect(least).toBe('16');
+    expect(tooMany).toContain('sh: could not be started: limits.openFiles');
+  });
+
   it('of processes makes create() fail in a way that says to try again', async () => {
     host = new HostProgram(program, ['without processes', isolation], { through: ordinary });
     expect(await host.said()).toBe(asked);
