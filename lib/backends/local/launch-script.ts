@@ -10,6 +10,9 @@ export const handedOver = '+';
  * before it, and looks the program up, so that a failure to start is told on fd 3 and never mistaken for an exit status.
  * Last it tells there that it came this far, which tools before it that fail do not.
  *
+ * Of a script it looks up the interpreter too, in the first line. `read` asks the system for each byte, and a binary may have
+ * thousands before its first line end: programs of the system itself, which are most that are run, are taken to be whole.
+ *
  * Arguments: home, cwd, whether to join stderr to stdout (`join`), names of the variables, limits for `ulimit`, how many
  * assignments follow for `env`, these, then the command. The option of `ulimit` for processes is `-u` in some shells and
  * `-p` in others.
@@ -36,8 +39,21 @@ set -f
 rx_reason=not_found
 runnable() {
   [ -e "$1" ] || return 1
-  [ -f "$1" ] && [ -x "$1" ] && return 0
+  if [ -f "$1" ] && [ -x "$1" ]; then interpretable "$1"; return; fi
   rx_reason=not_executable
+  return 1
+}
+interpretable() {
+  case $1 in /usr/bin/* | /usr/sbin/* | /bin/* | /sbin/*) return 0 ;; esac
+  rx_line=
+  { IFS= read -r rx_line <"$1"; } 2>/dev/null
+  case $rx_line in '#!'*) ;; *) return 0 ;; esac
+  rx_line=\${rx_line#??}
+  rx_line=\${rx_line#"\${rx_line%%[! \t]*}"}
+  rx_line=\${rx_line%%[ \t]*}
+  [ -z "$rx_line" ] && return 0
+  [ -f "$rx_line" ] && [ -x "$rx_line" ] && return 0
+  [ -e "$rx_line" ] && rx_reason=not_executable
   return 1
 }
 case $rx_command in
@@ -63,7 +79,8 @@ if [ "$rx_join" = join ]; then exec "$@" 2>&1 3>&-; else exec "$@" 3>&-; fi
 /** The arguments of `sh` that make it run a command by the script. */
 export function launchArguments(launch: LaunchArguments): readonly string[] {
   const { home, cwd, join, guarded, limits, command } = launch;
-  const { variables, assignments } = guarded;
+  const { variables } = guarded;
+  const assignments = assignmentsBefore(command, guarded);
   return [
     ...['-c', launchScript, 'sh'],
     home,
@@ -75,6 +92,15 @@ export function launchArguments(launch: LaunchArguments): readonly string[] {
     ...assignments,
     ...command,
   ];
+}
+
+/** `env` would take a program whose name holds a `=` for one more assignment; what `nice` runs is a program. */
+function assignmentsBefore(
+  [program = '']: readonly string[],
+  { assignments }: GuardedEnv,
+): readonly string[] {
+  const isMistaken = assignments.length > 0 && program.includes('=');
+  return isMistaken ? [...assignments, 'nice', '-n', '0'] : assignments;
 }
 
 /** What the script is told. */

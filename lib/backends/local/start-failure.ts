@@ -11,7 +11,8 @@ type StartFailure = Extract<
 >;
 
 const explanations: Readonly<Record<StartFailure, string>> = {
-  not_found: 'command not found; check the name and the PATH in its env',
+  not_found:
+    'command not found; check the name, the PATH in its env and, of a script, the program in its first line',
   not_executable: 'not executable; it must be a file with the run bit set, not a directory',
   bad_cwd: 'cannot start there; the cwd must be a directory that exists in the sandbox',
   too_large: 'its arguments and environment are too large; pass large data through stdin or a file',

@@ -24,7 +24,16 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
     sandbox = await new SandboxClient(localBackend({ isolation })).create();
     await sandbox.files.write('plain', 'echo hi');
     await sandbox.files.write('dir/file', '');
-    await sandbox.exec(['sh', '-c', 'printf "#!/absent/interpreter\\n" >script; chmod +x script']);
+    const scripts = {
+      script: '#!/absent/interpreter -x\n',
+      crlf: '#!/bin/sh\r\necho\r\n',
+      'by-directory': '#!/usr\n',
+      'with spaces': '#! \t/bin/sh  -e\necho "$0"',
+      'with nothing': '#!\necho "$0"',
+      'a=b': '#!/bin/sh\necho "$0" "$@"',
+    };
+    for (const [name, text] of Object.entries(scripts)) await sandbox.files.write(name, text);
+    await sandbox.exec(['chmod', '+x', ...Object.keys(scripts)], { check: true });
   });
 
   afterAll(async () => {
@@ -65,9 +74,26 @@ function badInput(isolation: 'bubblewrap' | 'none'): void {
     ['a directory', ['/usr'], 'not_executable'],
     ['a relative directory', ['./dir'], 'not_executable'],
     ['a file without the run bit', ['./plain'], 'not_executable'],
+    ['a script without its interpreter', ['./script'], 'not_found'],
+    ['a script with the line ends of another system', ['./crlf'], 'not_found'],
+    ['a script whose interpreter is a directory', ['./by-directory'], 'not_executable'],
   ])('says why %s did not start', async (_, command, reason) => {
     expect(await attempt(command)).toMatchObject({ code: 'ERR_NOT_STARTED', reason });
     expect(await attempt(command, { stderr: 'stdout' })).toMatchObject({ reason });
+  });
+
+  it.each(['./with spaces', './with nothing', './a=b'])('runs the script %s', async (script) => {
+    const env = { 'x.y': '1' };
+    for (const options of [{}, { stderr: 'stdout' }, { env, stderr: 'stdout' }] as const)
+      expect((await sandbox.exec([script, 'ls'], options)).stdout).toContain(script);
+  });
+
+  it('looks for another program after a script without its interpreter', async () => {
+    const home = (await sandbox.exec(['pwd'])).stdout.trim();
+    await sandbox.exec(['sh', '-c', 'mkdir bin && cp script bin/echo'], { check: true });
+    const env = { PATH: `${home}/bin:/usr/bin:/bin` };
+    for (const stderr of ['pipe', 'stdout'] as const)
+      expect((await sandbox.exec(['echo', 'hi'], { env, stderr })).stdout).toBe('hi\n');
   });
 
   it('looks commands up by the PATH of the run', async () => {
