@@ -37,6 +37,7 @@ class IterableInlet<T> implements Inlet {
   #iterator: Iterator<T> | undefined;
   #given = 0;
   #isBusy = false;
+  #isAsked = false;
   #isOver = false;
 
   constructor(source: Iterable<T>, taker: Taker<T>) {
@@ -58,15 +59,13 @@ class IterableInlet<T> implements Inlet {
   stop(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    try {
-      this.#iterator?.return?.();
-    } catch {
-      // What a generator throws on its way out concerns nobody who has left.
-    }
+    // A generator that stops this itself cannot be closed while it runs.
+    if (!this.#isAsked) this.#close();
   }
 
   #give(): void {
     let next: IteratorResult<T>;
+    this.#isAsked = true;
     try {
       this.#iterator ??= this.#source[Symbol.iterator]();
       next = this.#iterator.next();
@@ -74,13 +73,25 @@ class IterableInlet<T> implements Inlet {
       this.#isOver = true;
       this.#taker.error(error);
       return;
+    } finally {
+      this.#isAsked = false;
     }
-    if (next.done === true) {
+    if (this.#isOver) {
+      this.#close();
+    } else if (next.done === true) {
       this.#isOver = true;
       this.#taker.complete();
     } else {
       this.#given++;
       this.#taker.next(next.value);
+    }
+  }
+
+  #close(): void {
+    try {
+      this.#iterator?.return?.();
+    } catch {
+      // What a generator throws on its way out concerns nobody who has left.
     }
   }
 }
@@ -103,7 +114,7 @@ class PullInlet<T> implements Inlet {
     this.#isWaiting = true;
     try {
       this.#puller ??= this.#open();
-      this.#await(this.#puller.next());
+      this.#ask(this.#puller);
     } catch (error) {
       this.#fail(error);
     }
@@ -114,8 +125,13 @@ class PullInlet<T> implements Inlet {
     this.#isOver = true;
   }
 
-  #await(next: ReturnType<Puller<T>['next']>): void {
-    next.then(
+  #ask(puller: Puller<T>): void {
+    // Opening it is somebody else's code, which may have stopped this.
+    if (this.#isOver) {
+      puller.stop();
+      return;
+    }
+    puller.next().then(
       (piece) => {
         if (this.#isOver) return;
         this.#isWaiting = false;

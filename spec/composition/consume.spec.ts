@@ -9,6 +9,7 @@ import {
   of,
   Subject,
   take,
+  takeUntil,
   throwError,
   timer,
 } from 'rxjs';
@@ -80,6 +81,24 @@ describe('consume', () => {
     const seen = watch(consume(enough.source, (n) => of(n)).pipe(take(2)));
     expect(seen.values).toEqual([1, 2]);
     expect([enough.isClosed(), enough.pulls()]).toEqual([true, 2]);
+  });
+
+  it('does not work on what a source gives after it has been left meanwhile, and closes it', () => {
+    const stop$: Subject<void> = new Subject();
+    let isClosed = false;
+    function* stopping(): Generator<number> {
+      try {
+        yield 1;
+        stop$.next();
+        yield 2;
+      } finally {
+        isClosed = true;
+      }
+    }
+    const worked: number[] = [];
+    const work = (n: number): Observable<number> => of(worked.push(n));
+    const seen = watch(consume(stopping(), work).pipe(takeUntil(stop$)));
+    expect([seen.end, worked, isClosed]).toEqual(['complete', [1], true]);
   });
 
   it('fails with what the source throws', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { from, NEVER, of, take, toArray, type ObservableInput } from 'rxjs';
+import { from, NEVER, of, Subject, take, takeUntil, toArray, type ObservableInput } from 'rxjs';
 import {
   runAll,
   SandboxValidationError,
@@ -7,6 +7,7 @@ import {
   type RunAllEvent,
   type RunAllOptions,
 } from 'sandbox-rx';
+import { settled } from '../support/driven-process.js';
 import { marbles } from '../support/marbles.js';
 import { brief, job, memoryPlace, record } from './fleet-kit.js';
 
@@ -154,6 +155,47 @@ describe('runAll', () => {
       expect([end, asked, isClosed]).toEqual(['complete', 1, true]);
     }
     expect(backend.runs.filter(({ state }) => state === 'running')).toEqual([]);
+  });
+
+  it('starts nothing that a generator gives after it has ended all itself, and closes it', () => {
+    const { sandbox, backend } = memoryPlace();
+    const stop$: Subject<void> = new Subject();
+    let isClosed = false;
+    function* stopping(): Generator<CommandInput> {
+      try {
+        yield job(0);
+        stop$.next();
+        yield job(1000);
+      } finally {
+        isClosed = true;
+      }
+    }
+    const { end } = record(runAll(stopping(), { sandbox }).pipe(takeUntil(stop$)));
+    expect([end, isClosed, backend.runs.length]).toEqual(['complete', true, 1]);
+  });
+
+  it('lets go of an asynchronous iterable that ends all when it is asked for its iterator', async () => {
+    const { sandbox, backend } = memoryPlace();
+    const stop$: Subject<void> = new Subject();
+    const told: string[] = [];
+    const stopping: AsyncIterable<CommandInput> = {
+      [Symbol.asyncIterator]: () => {
+        stop$.next();
+        return {
+          next: () => {
+            told.push('next');
+            return Promise.resolve({ done: false, value: job(0) });
+          },
+          return: () => {
+            told.push('return');
+            return Promise.resolve({ done: true, value: undefined });
+          },
+        };
+      },
+    };
+    expect(record(runAll(stopping, { sandbox }).pipe(takeUntil(stop$))).end).toBe('complete');
+    await settled();
+    expect([told, backend.runs]).toEqual([['return'], []]);
   });
 
   it('pulls from an endless iterable only as there is room', () => {
