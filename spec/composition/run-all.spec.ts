@@ -1,7 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-import { from, NEVER, of, Subject, take, takeUntil, toArray, type ObservableInput } from 'rxjs';
+import {
+  from,
+  lastValueFrom,
+  NEVER,
+  of,
+  Subject,
+  take,
+  takeUntil,
+  throwError,
+  toArray,
+  type ObservableInput,
+} from 'rxjs';
 import {
   runAll,
+  SandboxClient,
+  SandboxError,
   SandboxValidationError,
   type CommandInput,
   type RunAllEvent,
@@ -9,6 +22,7 @@ import {
 } from 'sandbox-rx';
 import { settled } from '../support/driven-process.js';
 import { marbles } from '../support/marbles.js';
+import { slowBackend } from './altered-backend.js';
 import { brief, job, memoryPlace, record } from './fleet-kit.js';
 
 /** What may be told, by a letter each: `s` to `v` begin, `w` to `z` end as they should. */
@@ -452,6 +466,27 @@ describe('runAll, each in a sandbox of its own', () => {
       .subscribe()
       .unsubscribe();
     expect((await client.list()).map(({ id }) => id)).toEqual([sandbox.id]);
+  });
+
+  it('tells the result of a command whose sandbox could not be deleted, and runs it once', async () => {
+    const { client, backend } = memoryPlace();
+    backend.delete = () =>
+      throwError(() => new SandboxError('ERR_REMOTE', 'busy', { retryable: true }));
+    const all$ = runAll([job(0)], { client, retry: {} }).pipe(brief(), toArray());
+    expect(await lastValueFrom(all$)).toEqual(['start 0', 'exit 0: 0']);
+    expect(backend.runs).toHaveLength(1);
+  });
+
+  it('tells the result of a command whose sandbox is being deleted when all are ended', () => {
+    marbles(({ expectObservable }) => {
+      const client = new SandboxClient(slowBackend(memoryPlace().backend, 10));
+      const options = { client, stopOnError: true };
+      expectObservable(runAll([job(15), ['nobody']], options).pipe(brief())).toBe(
+        '10ms (st) 16ms (Xw#)',
+        { ...told, X: 'failed 1: ERR_NOT_STARTED' },
+        expect.objectContaining({ code: 'ERR_NOT_STARTED' }),
+      );
+    });
   });
 
   it('tells a sandbox that could not be made', () => {

@@ -32,6 +32,8 @@ export class CommandRun {
   #firstId: string | undefined;
   /** Whether a run of this attempt can be found again by its id, wherever its connection is. */
   #isFindable = false;
+  /** Of this attempt, from when it is known: its sandbox may still have to be deleted. */
+  #result: ProcessResult | undefined;
   #current: Subscription | undefined;
   #isOver = false;
 
@@ -62,8 +64,7 @@ export class CommandRun {
   cancel(cause: unknown): void {
     this.#current?.unsubscribe();
     const message = 'the command was killed, because all of them were ended';
-    const error = new CancelledError(message, { cause, ...this.#ids });
-    this.#end({ ...this.#ref, type: 'failed', error });
+    this.#end(this.#outcome(() => new CancelledError(message, { cause, ...this.#ids })));
   }
 
   get #ref(): CommandRef {
@@ -87,7 +88,7 @@ export class CommandRun {
   }
 
   #follow(open: () => Observable<ProcessResult>): void {
-    let result: ProcessResult | undefined;
+    this.#result = undefined;
     const linked$: Observable<ProcessResult> = new Observable((subscriber) => {
       // Known before anything is started, so that leaving stops what is synchronous too.
       this.#current = subscriber;
@@ -95,19 +96,23 @@ export class CommandRun {
     });
     linked$.subscribe({
       next: (value) => {
-        result = value;
+        this.#result = value;
       },
       error: (error: unknown) => {
-        this.#ended({ ...this.#ref, type: 'failed', error });
+        this.#ended(this.#outcome(() => error));
       },
       complete: () => {
-        this.#ended(
-          result === undefined
-            ? { ...this.#ref, type: 'failed', error: new CancelledError(notRun, this.#ids) }
-            : { ...this.#ref, type: 'finished', result },
-        );
+        this.#ended(this.#outcome(() => new CancelledError(notRun, this.#ids)));
       },
     });
+  }
+
+  /** A result that is known counts, whatever becomes of its sandbox after that. */
+  #outcome(failure: () => unknown): CommandOutcome {
+    const result = this.#result;
+    return result === undefined
+      ? { ...this.#ref, type: 'failed', error: failure() }
+      : { ...this.#ref, type: 'finished', result };
   }
 
   #inSandbox(): Observable<ProcessResult> {

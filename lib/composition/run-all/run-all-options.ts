@@ -51,7 +51,7 @@ export interface RunAllOptions extends Omit<CommandOptions, 'id' | 'signal'> {
   readonly sandbox?: Sandbox;
   /** Each runs in a sandbox of this pool, which it has for itself as long. */
   readonly pool?: SandboxSource;
-  /** Each runs in a sandbox of its own, which is made and deleted for it. */
+  /** Each runs in a sandbox of its own, which is made and deleted for it. What a deletion fails with is not told. */
   readonly client?: SandboxClient;
   /** What the sandboxes of `client` shall be. */
   readonly spec?: SandboxSpec;
