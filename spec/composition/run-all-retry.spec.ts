@@ -159,6 +159,26 @@ describe('runAll with retry', () => {
     });
   });
 
+  it('starts nothing more when its predicate throws', () => {
+    marbles(({ expectObservable, flush }) => {
+      const broken = new Error('broken');
+      const { sandbox, backend } = memoryPlace();
+      const retry: RetryOptions = {
+        when: () => {
+          throw broken;
+        },
+      };
+      const options = { sandbox, concurrency: 1, retry };
+      expectObservable(runAll([job(10, 1), job(10)], options).pipe(brief())).toBe(
+        's 9ms (x#)',
+        told,
+        broken,
+      );
+      flush();
+      expect(backend.runs).toHaveLength(1);
+    });
+  });
+
   describe('after a lost connection', () => {
     it('goes on with the run that goes on, and does not start it twice', () => {
       marbles(({ expectObservable, flush }) => {

@@ -14,10 +14,13 @@ const notRun = 'it was not run: no sandbox was given for it';
 /** Who is told what becomes of a command. */
 export interface CommandOwner {
   tell(step: CommandStep): void;
-  /** Nothing more will happen to it. */
-  over(run: CommandRun, outcome: CommandOutcome): void;
-  /** A function of the caller's has thrown. */
-  fail(error: unknown): void;
+  /** Nothing more will happen to it. `thrown`: a function of the caller's has, which ends all. */
+  over(run: CommandRun, outcome: CommandOutcome, thrown?: Thrown): void;
+}
+
+/** What a function of the caller's has thrown. */
+export interface Thrown {
+  readonly error: unknown;
 }
 
 /** One of many commands, from when it is taken from the source to its outcome. */
@@ -183,8 +186,7 @@ export class CommandRun {
     try {
       delayMs = delayBeforeRetry(retry, outcome, this.#isFindable && isLost(outcome));
     } catch (error) {
-      this.#end(outcome);
-      this.#owner.fail(error);
+      this.#end(outcome, { error });
     }
     if (delayMs === undefined || this.#isOver) return undefined;
     this.#owner.tell({ ...this.#ref, type: 'retrying', outcome, delayMs });
@@ -192,10 +194,10 @@ export class CommandRun {
     return delayMs;
   }
 
-  #end(outcome: CommandOutcome): void {
+  #end(outcome: CommandOutcome, thrown?: Thrown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#owner.over(this, outcome);
+    this.#owner.over(this, outcome, thrown);
   }
 }
 

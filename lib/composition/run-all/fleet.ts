@@ -1,7 +1,7 @@
 import type { ObservableInput, Subscriber } from 'rxjs';
 import { SandboxTimeoutError } from '../../process/errors/errors.js';
 import { LiveMap } from '../../process/live-map.js';
-import { CommandRun, type CommandOwner } from './command-run.js';
+import { CommandRun, type CommandOwner, type Thrown } from './command-run.js';
 import { inletOf, type Inlet, type Taker } from '../inlet.js';
 import { Progress } from './progress.js';
 import type { CommandOutcome, CommandStep, RunAllEvent } from './run-all-event.js';
@@ -40,7 +40,7 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
       const message = `the commands were killed: all of them took longer than totalTimeoutMs of ${totalTimeoutMs}`;
       this.#subscriber.add(
         scheduler.schedule(() => {
-          this.fail(new SandboxTimeoutError(totalTimeoutMs, {}, message));
+          this.#fail(new SandboxTimeoutError(totalTimeoutMs, {}, message));
         }, totalTimeoutMs),
       );
     }
@@ -61,7 +61,7 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
 
   error(error: unknown): void {
     this.#isExhausted = true;
-    this.fail(error);
+    this.#fail(error);
   }
 
   complete(): void {
@@ -75,19 +75,20 @@ export class Fleet implements CommandOwner, Taker<CommandInput> {
     this.#subscriber.next({ ...step, progress: this.#progress.now(left) });
   }
 
-  over(run: CommandRun, outcome: CommandOutcome): void {
+  over(run: CommandRun, outcome: CommandOutcome, thrown?: Thrown): void {
     this.#live.delete(run.index);
     this.#progress[outcome.type]++;
     if (this.#plan.isOrdered) this.#hold(outcome);
     else this.tell(outcome);
-    if (this.#plan.stopsOnError && outcome.type === 'failed') this.fail(outcome.error);
+    if (thrown !== undefined) this.#fail(thrown.error);
+    else if (this.#plan.stopsOnError && outcome.type === 'failed') this.#fail(outcome.error);
     if (this.#isOver) return;
     this.#inlet.resume();
     this.#endWhenOver();
   }
 
   /** Ends all: kills what runs, tells that, and what waited to be told. */
-  fail(error: unknown): void {
+  #fail(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#inlet.stop();
