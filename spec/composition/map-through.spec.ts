@@ -165,6 +165,16 @@ describe('mapThrough', () => {
       expect(backend.runs).toHaveLength(4);
     });
 
+    it('is replaced when it ends while it is being written to', async () => {
+      const deadly = new Set(['1', '6']);
+      const mortal = answering((line) => [deadly.delete(line) ? exit(3) : out(`${line}!\n`)]);
+      const box = await new SandboxClient(memoryBackend({ programs: { mortal } })).create();
+      const requests = Array.from({ length: 11 }, (_, n) => String(n));
+      const mapped = mapThrough(box, ['mortal'], { concurrency: 2, maxInFlight: 2 });
+      const seen = await lastValueFrom(mapped(requests).pipe(toArray()));
+      expect(seen).toEqual(requests.map((request) => `${request}!`));
+    });
+
     it('fails the result when a request has outlived as many as retries allow', async () => {
       const seen = watch(mapThrough(sandbox, ['says'], { retries: 2 })(['a', 'b']));
       while (seen.end === undefined) await settled();

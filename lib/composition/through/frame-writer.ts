@@ -67,9 +67,14 @@ export class FrameWriter {
     // A write that is accepted at once comes back here: the loop goes on, and the stack does not grow.
     if (this.#isBroken || this.#isFlushing || this.#isCorked) return;
     this.#isFlushing = true;
-    while (!this.#isBusy && this.#frames.length > 0) this.#write(this.#takeBatch());
+    while (this.#isReady && this.#frames.length > 0) this.#write(this.#takeBatch());
     this.#isFlushing = false;
-    if (this.#isClosing && !this.#isBusy) this.#writer.close();
+    if (this.#isClosing && this.#isReady) this.#writer.close();
+  }
+
+  /** A write may end the process before it returns. */
+  get #isReady(): boolean {
+    return !this.#isBroken && !this.#isBusy;
   }
 
   #takeBatch(): Uint8Array {
