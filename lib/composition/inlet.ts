@@ -175,6 +175,7 @@ class PushInlet<T> implements Inlet {
   }
 
   resume(): void {
+    if (this.#isOver) return;
     if (this.#subscription === undefined) this.#open();
     else this.#drain();
   }

@@ -34,6 +34,7 @@ import {
 import { settled, watch } from '../support/driven-process.js';
 import { marbles } from '../support/marbles.js';
 import { SlowInput } from '../support/slow-input.js';
+import { subscribeTooLate } from '../support/too-late.js';
 import { answering, fragile, pulledFrom, slow, upper } from './kit.js';
 
 const programs: Readonly<Record<string, Program>> = {
@@ -132,6 +133,12 @@ describe('mapThrough', () => {
       flush();
       expect(new Set(states())).toEqual(new Set(['cancelled']));
     });
+  });
+
+  it('does not subscribe to its source for a consumer that has left before', () => {
+    const source: Subject<string> = new Subject();
+    subscribeTooLate(source.pipe(mapThrough(sandbox, ['upper'])));
+    expect(source.observed).toBe(false);
   });
 
   it('works anew for each subscription', () => {

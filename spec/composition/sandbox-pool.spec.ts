@@ -12,6 +12,7 @@ import {
 } from 'sandbox-rx';
 import type { MemoryBackend } from 'sandbox-rx/testing';
 import { marbles } from '../support/marbles.js';
+import { subscribeTooLate } from '../support/too-late.js';
 import { brief, job, memoryPlace, record } from './fleet-kit.js';
 
 interface Pooled {
@@ -89,6 +90,13 @@ describe('a pool of sandboxes', () => {
     expect(operation.cancel()).toBe(true);
     first.lease?.release();
     expect(third.lease?.sandbox.id).toBe(first.lease?.sandbox.id);
+  });
+
+  it('leases nothing to who has left before', () => {
+    const { pool } = pooled({ max: 1 });
+    subscribeTooLate(pool.withSandbox(() => NEVER));
+    expect(record(pool.state$.pipe(short)).seen).toEqual(['1,0,0']);
+    expect(leaseOf(pool).lease).toBeDefined();
   });
 
   it('gives a sandbox back before completion, after an error and on unsubscribing', () => {

@@ -45,6 +45,8 @@ rm -rf -- "$2" || { chmod -R u+rwX -- "$2"; rm -rf -- "$2"; }
 /** A directory and plain child processes: for trusted commands only. */
 export function openPlainBox(spec: SandboxSpec): Observable<LocalBox> {
   return new Observable((subscriber) => {
+    // Nobody would be given it who could delete it.
+    if (subscriber.closed) return;
     refuseWhatNeedsIsolation(spec);
     const mark = newId();
     const home = resolve(tmpdir(), `sandbox-rx-${mark}`);

@@ -62,6 +62,8 @@ export class PoolKeeper implements SupplyOwner {
   /** Emits a lease when it is the caller's turn; leaving before that gives up one's place. */
   get lease$(): Observable<SandboxLease> {
     return new Observable((subscriber) => {
+      // Whoever left before its subscription will never give anything back.
+      if (subscriber.closed) return;
       if (this.#isClosing) {
         subscriber.error(closedError());
         return;

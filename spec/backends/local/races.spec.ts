@@ -6,8 +6,16 @@ import { firstValueFrom, NEVER } from 'rxjs';
 import { SandboxClient, SandboxError } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
 import { elapsed, eventually } from '../../contract/kit.js';
+import { subscribeTooLate } from '../../support/too-late.js';
 import { describeWithBubblewrap } from './bubblewrap.js';
-import { isStopped, processesOf, processesWith, processOf, uniqueSeconds } from './host.js';
+import {
+  isStopped,
+  ownChildren,
+  processesOf,
+  processesWith,
+  processOf,
+  uniqueSeconds,
+} from './host.js';
 
 function races(isolation: 'bubblewrap' | 'none'): void {
   const open = (): ReturnType<SandboxClient['create']> =>
@@ -59,6 +67,14 @@ function races(isolation: 'bubblewrap' | 'none'): void {
       }
     }
     expect([...codes]).toEqual(['ERR_SANDBOX_OVER']);
+  });
+
+  it('a creation for a consumer that has left before makes nothing', async () => {
+    const before = new Set(ownChildren());
+    const backend = localBackend({ isolation });
+    subscribeTooLate(new SandboxClient(backend).withSandbox({}, () => NEVER));
+    subscribeTooLate(backend.create({}));
+    await eventually('nothing runs', () => ownChildren().every((pid) => before.has(pid)));
   });
 
   it('a directory can be listed while its files come and go', async () => {
