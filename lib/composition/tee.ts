@@ -81,7 +81,7 @@ class Shared<T> {
       },
       left: () => {
         this.#readers.delete(reader);
-        if (this.#readers.size === 0) this.#puller?.stop();
+        if (this.#readers.size === 0) this.#close();
         else this.#pull();
       },
     });
@@ -119,6 +119,16 @@ class Shared<T> {
         this.#end({ error });
       },
     );
+  }
+
+  /** One that nobody has read is opened for it: only so can it be told. */
+  #close(): void {
+    try {
+      this.#puller ??= this.#open();
+      this.#puller.stop();
+    } catch {
+      // Nobody is left who wants to know that it cannot be opened.
+    }
   }
 
   #end(end: End): void {

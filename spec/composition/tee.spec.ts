@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { SandboxClient, SandboxValidationError, tee } from 'sandbox-rx';
 import { localBackend } from 'sandbox-rx/node';
@@ -75,6 +76,27 @@ describe('tee', () => {
     await turn();
     expect(told.isClosed).toBe(true);
     expect(await one.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('closes a source that nobody has read when the last reader leaves', async () => {
+    let isCancelled = false;
+    const stream: ReadableStream<number> = new ReadableStream({
+      cancel: () => {
+        isCancelled = true;
+      },
+    });
+    const readable = Readable.from([1, 2]);
+    for (const readers of [tee<number>(stream), tee<number>(readable)])
+      for (const reader of readers) await reader.return?.();
+    await turn();
+    expect([isCancelled, readable.destroyed]).toEqual([true, true]);
+  });
+
+  it('lets its readers leave a source that cannot be opened', async () => {
+    const stream: ReadableStream<number> = new ReadableStream();
+    stream.getReader();
+    for (const reader of tee(stream))
+      expect(await reader.return?.()).toEqual({ done: true, value: undefined });
   });
 
   it('tells each reader an error, after what came before it', async () => {
