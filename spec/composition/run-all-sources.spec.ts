@@ -19,12 +19,12 @@ describe('the source of runAll', () => {
         controller.close();
       },
     });
-    const sources: ObservableInput<CommandInput>[] = [
+    const sources: (ObservableInput<CommandInput> | ReadableStream<CommandInput>)[] = [
       [job(0), job(0)],
       new Set([job(0), job(0)]),
       of(job(0), job(0)),
       generated(),
-      stream as ObservableInput<CommandInput>,
+      stream,
     ];
     for (const source of sources) {
       const seen: RunAllEvent[] = [];

@@ -47,7 +47,7 @@ import { planOf, type CommandInput, type RunAllOptions } from './run-all-options
  * @see {@link toResults} and {@link toSummary} for what most want of it.
  */
 export function runAll(
-  commands$: ObservableInput<CommandInput>,
+  commands$: ObservableInput<CommandInput> | ReadableStream<CommandInput>,
   options: RunAllOptions,
 ): Observable<RunAllEvent> {
   const plan = planOf(options);
