@@ -176,6 +176,25 @@ describe('through', () => {
       expect(seen.join('')).toBe('ab');
     });
 
+    it('ndjson: tells why JSON does not have a value', async () => {
+      const mapped = through(sandbox, ['cat'], { framing: 'ndjson' });
+      const circular: unknown[] = [];
+      circular.push(circular);
+      const broken = new Error('broken');
+      const throwing = {
+        toJSON: () => {
+          throw broken;
+        },
+      };
+      for (const [value, cause] of [
+        [[1n], expect.any(TypeError)],
+        [circular, expect.any(TypeError)],
+        [throwing, broken],
+      ])
+        expect(await all(mapped([value]))).toMatchObject({ code: 'ERR_VALIDATION', cause });
+      expect(new Set(states())).toEqual(new Set(['cancelled']));
+    });
+
     it.each([
       ['lines', 'two\nlines'],
       ['lines', 5],

@@ -1,6 +1,8 @@
 import { identity, type OperatorFunction } from 'rxjs';
 import { lines } from '../../operators/lines.js';
 import { ndjson } from '../../operators/ndjson.js';
+import { SandboxValidationError } from '../../process/errors/errors.js';
+import { messageOf } from '../../process/errors/message-of.js';
 import { encodeStdin } from '../../process/stdin.js';
 import { refuse } from '../../process/validate.js';
 import { frames, toFrame } from './frame-splitter.js';
@@ -62,5 +64,11 @@ function jsonOf(value: unknown): string {
 
 /** What the typings do not say: a function, for one, is nothing in JSON. */
 function stringified(value: unknown): string | undefined {
-  return JSON.stringify(value);
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    // A bigint, what holds itself, or what a `toJSON` throws.
+    const message = `a value for framing 'ndjson' must be a value that JSON has: ${messageOf(cause)}`;
+    throw new SandboxValidationError(message, { cause });
+  }
 }
