@@ -26,6 +26,8 @@ export interface WaitForLineOptions extends WaitOptions {
  * @param pattern - Tried on each line from its start; `lastIndex` has no meaning.
  * @throws {@link SandboxValidationError} (rejection) for a bad argument.
  * @throws {@link TimeoutError} (rejection) when `timeoutMs` is up, {@link CancelledError} when `signal` is aborted.
+ * @throws {@link OutputLimitError} (rejection) for a line of more than 1,048,576 UTF-16 code units that comes before, on any
+ * of the streams that are looked at: name one of them with `stream` where the other has such lines.
  * @throws {@link SandboxExecutionError} (rejection) with reason `process_over`, where the process has ended without such a
  * line; the run's own error, where it failed.
  *
