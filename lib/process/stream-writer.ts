@@ -47,7 +47,8 @@ export class StreamWriter {
   #closing = false;
   #flushing = false;
   #atEof = false;
-  #over = false;
+  /** Why nothing more can be written, from when that is so. */
+  #refusal: (() => SandboxExecutionError) | undefined;
 
   /** @internal */
   constructor() {
@@ -65,7 +66,7 @@ export class StreamWriter {
     return this.#stdin$;
   }
 
-  /** Settles when standard input is at EOF, or the process is over. */
+  /** Settles when standard input is at EOF, or the process takes no more of it. */
   get closed(): OperationRef<void> {
     return startOperation<void>(this.#closed.value$, undefined);
   }
@@ -73,8 +74,9 @@ export class StreamWriter {
   /**
    * Writes text, encoded as UTF-8, or bytes.
    *
-   * @throws {@link SandboxExecutionError} at once, with reason `stdin_closed` after `close()` and `process_over` when
-   * the process is over; through the returned operation when the process ends before it took the data.
+   * @throws {@link SandboxExecutionError} at once, with reason `stdin_closed` after `close()` and when the process has closed
+   * its standard input, and `process_over` when the process is over; through the returned operation, with one of these,
+   * when that happens before the process took the data. One that ends closes its input shortly before it is known to be over.
    */
   write(data: StdinData): OperationRef<void> {
     return this.#enqueue(encodeStdin(data));
@@ -99,17 +101,21 @@ export class StreamWriter {
 
   /** @internal The process is over: nothing more can be written. */
   end(): void {
-    this.#over = true;
+    this.#refuse(processOver);
+  }
+
+  #refuse(refusal: () => SandboxExecutionError): void {
+    this.#refusal = refusal;
     const lost = this.#onTheirWay.takeAll();
     while (this.#waiting.length > 0) lost.push(this.#waiting.shift());
-    for (const { settlement } of lost) settlement.settle({ ok: false, error: processOver() });
+    for (const { settlement } of lost) settlement.settle({ ok: false, error: refusal() });
     this.#closed.settle({ ok: true, value: undefined });
   }
 
   #unsubscribed(): void {
     // After EOF, what is on its way may still be accepted.
     if (this.#atEof) this.#closed.settle({ ok: true, value: undefined });
-    else this.end();
+    else if (this.#refusal === undefined) this.#refuse(inputClosed);
   }
 
   #enqueue(data: Uint8Array): OperationRef<void> {
@@ -119,7 +125,7 @@ export class StreamWriter {
         'stdin was closed; write before calling close()',
       );
     }
-    if (this.#over) throw processOver();
+    if (this.#refusal !== undefined) throw this.#refusal();
     const settlement: Settlement<void> = new Settlement();
     const write = { data, settlement, sent: false };
     this.#waiting.push(write);
@@ -131,7 +137,7 @@ export class StreamWriter {
     // A write that is accepted at once comes back here: the loop goes on, and the stack does not grow.
     if (this.#flushing) return;
     this.#flushing = true;
-    while (this.#subscriber !== undefined && !this.#over && this.#hasRoom()) {
+    while (this.#subscriber !== undefined && this.#refusal === undefined && this.#hasRoom()) {
       const write = this.#next();
       if (write === undefined) break;
       this.#send(this.#subscriber, write);
@@ -194,6 +200,13 @@ function processOver(): SandboxExecutionError {
   return new SandboxExecutionError(
     'process_over',
     'the process is over; nothing can be written to it',
+  );
+}
+
+function inputClosed(): SandboxExecutionError {
+  return new SandboxExecutionError(
+    'stdin_closed',
+    'the process takes no more of its standard input: it has closed it, or is ending',
   );
 }
 

@@ -32,7 +32,7 @@ export function identityContract({ describe, it, needs, expect }: ContractSuite)
         const first = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
         const second = sandbox.exec(kit.commands.takeLine, { id: 'one', stdin: true });
         const write = async () => second.stdin?.write('lost\n');
-        expect(await failureOf(write())).toMatchObject({ reason: 'process_over' });
+        expect(await failureOf(write())).toMatchObject({ reason: 'stdin_closed' });
         await second.stdin?.close();
         await first.stdin?.writeline('taken');
         expect(await second.result()).toMatchObject({ stdout: 'taken\n' });

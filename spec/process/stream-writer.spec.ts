@@ -224,6 +224,24 @@ describe('StreamWriter', () => {
       },
     );
 
+    it('says so when the process has closed its input, until it is over', async () => {
+      const { process, stdin, input } = await SlowInput.start();
+      const handed = outcome(stdin.write('handed'));
+      for (let i = 1; i < 16; i++) stdin.write('x');
+      const waiting = outcome(stdin.write('waiting'));
+      input.leave();
+      const closed = {
+        reason: 'stdin_closed',
+        message: expect.stringContaining('it has closed it'),
+      };
+      for (const write of [handed, waiting]) expect(await write).toMatchObject({ error: closed });
+      expect(() => stdin.write('late')).toThrow(expect.objectContaining(closed));
+      await expect(stdin.closed).resolves.toBeUndefined();
+      process.cancel();
+      const over = expect.objectContaining({ reason: 'process_over' }) as unknown as Error;
+      expect(() => stdin.write('later')).toThrow(over);
+    });
+
     it('rejects what waited for room when the process ends', async () => {
       const { process, stdin } = await SlowInput.start();
       for (let i = 0; i < 16; i++) stdin.write('x');

@@ -61,6 +61,11 @@ export class SlowInput {
     });
   }
 
+  /** The process closes its input, and runs on. */
+  leave(): void {
+    this.#subscription.unsubscribe();
+  }
+
   accept(): void {
     this.taken[this.#accepted++]?.accepted();
   }
