@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { map, NEVER, of, take, tap, throwError, timer, type Observable } from 'rxjs';
+import { map, NEVER, of, Subject, take, tap, throwError, timer, type Observable } from 'rxjs';
 import {
   CancelledError,
   runAll,
@@ -256,6 +256,19 @@ describe('a pool of sandboxes', () => {
     expect(states.seen.at(-1)).toBe('closed');
     await expect(pool.acquire()).rejects.toThrow(CancelledError);
     await pool.close();
+  });
+
+  it('leaves the health checks that go on when it is closed', () => {
+    const health: Subject<boolean> = new Subject();
+    const { pool } = pooled({ max: 1, healthCheckAfterMs: 0, healthCheck: () => health });
+    const waiting = leaseOf(pool);
+    const states = record(pool.state$);
+    expect(health.observed).toBe(true);
+    pool.close();
+    expect(health.observed).toBe(false);
+    expect(waiting.error).toEqual(expect.any(CancelledError));
+    expect(states.end).toBe('complete');
+    expect(states.seen.at(-1)).toMatchObject({ status: 'closed', starting: 0 });
   });
 
   it('is closed at the end of its block', async () => {

@@ -5,8 +5,8 @@ import {
   Observable,
   takeLast,
   timeout,
+  Subscription,
   type Subscriber,
-  type Subscription,
 } from 'rxjs';
 import { CancelledError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
@@ -39,7 +39,7 @@ export class PoolKeeper implements SupplyOwner {
   readonly #closed: Settlement<void> = new Settlement();
   readonly #states: BehaviorSubject<SandboxPoolState>;
   readonly #turns = new Turns();
-  #checking = 0;
+  readonly #checks: Set<Subscription> = new Set();
   #expiry: Subscription | undefined;
   #isClosing = false;
 
@@ -90,7 +90,7 @@ export class PoolKeeper implements SupplyOwner {
       status: isClosed ? 'closed' : this.#isClosing ? 'closing' : 'open',
       idle: this.#idle.length,
       leased,
-      starting: creating + this.#checking,
+      starting: creating + this.#checks.size,
       deleting,
       waiting: this.#waiting.size,
       ...(error !== undefined && { error }),
@@ -129,7 +129,7 @@ export class PoolKeeper implements SupplyOwner {
     if (this.#isClosing) {
       this.#endWhenClosed();
     } else {
-      while (this.#idle.length > 0 && this.#waiting.size > this.#checking) this.#useIdle();
+      while (this.#idle.length > 0 && this.#waiting.size > this.#checks.size) this.#useIdle();
       while (this.#isLacking) this.#supply.create();
       this.#expire();
     }
@@ -141,7 +141,7 @@ export class PoolKeeper implements SupplyOwner {
     const { creating, deleting, isPaused } = this.#supply;
     const size = this.#members.size + creating;
     if (this.#isClosing || size + deleting >= max) return false;
-    return this.#waiting.size > this.#checking + creating || (size < min && !isPaused);
+    return this.#waiting.size > this.#checks.size + creating || (size < min && !isPaused);
   }
 
   #useIdle(): void {
@@ -170,9 +170,10 @@ export class PoolKeeper implements SupplyOwner {
 
   #check(member: Member, healthCheck: NonNullable<PoolPlan['healthCheck']>): void {
     const { healthCheckTimeoutMs: first, scheduler } = this.#plan;
-    this.#checking++;
+    const check = new Subscription();
+    this.#checks.add(check);
     const checked = (isWell: boolean): void => {
-      this.#checking--;
+      this.#checks.delete(check);
       // It may have ended meanwhile.
       if (this.#members.has(member.sandbox.id)) {
         member.wellAtMs = scheduler.now();
@@ -181,16 +182,21 @@ export class PoolKeeper implements SupplyOwner {
       }
       this.changed();
     };
-    defer(() => healthCheck(member.sandbox))
-      .pipe(takeLast(1), defaultIfEmpty<unknown, true>(true), timeout({ first, scheduler }))
-      .subscribe({
+    const answer$ = defer(() => healthCheck(member.sandbox)).pipe(
+      takeLast(1),
+      defaultIfEmpty<unknown, true>(true),
+      timeout({ first, scheduler }),
+    );
+    check.add(
+      answer$.subscribe({
         next: (answer) => {
           checked(answer !== false);
         },
         error: () => {
           checked(false);
         },
-      });
+      }),
+    );
   }
 
   #returned(member: Member, isBroken: boolean): void {
@@ -227,6 +233,8 @@ export class PoolKeeper implements SupplyOwner {
   #close(): void {
     this.#isClosing = true;
     this.#expiry?.unsubscribe();
+    for (const check of this.#checks) check.unsubscribe();
+    this.#checks.clear();
     this.#idle.length = 0;
     const members = [...this.#members.values()];
     for (const waiter of [...this.#waiting]) {
