@@ -1,5 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { map, NEVER, of, Subject, take, tap, throwError, timer, type Observable } from 'rxjs';
+import {
+  asyncScheduler,
+  map,
+  NEVER,
+  of,
+  Subject,
+  take,
+  tap,
+  throwError,
+  timer,
+  type Observable,
+} from 'rxjs';
 import {
   CancelledError,
   runAll,
@@ -155,9 +166,10 @@ describe('a pool of sandboxes', () => {
 
   it('replaces a sandbox that ends by itself, idle or leased, and tells its lease', () => {
     const { pool, backend, ids } = pooled({ max: 1 });
+    leaseOf(pool).lease?.release();
     const [first = ''] = ids();
     backend.stop(first).subscribe();
-    const [second = ''] = ids();
+    const [second = first] = ids();
     expect(second).not.toBe(first);
 
     const used = record(pool.withSandbox(() => NEVER));
@@ -256,6 +268,70 @@ describe('a pool of sandboxes', () => {
     expect(states.seen.at(-1)).toBe('closed');
     await expect(pool.acquire()).rejects.toThrow(CancelledError);
     await pool.close();
+  });
+
+  it('rests after each sandbox that ends before it was leased, and longer each time', () => {
+    marbles(({ expectObservable, flush }) => {
+      const { client, backend } = memoryPlace();
+      const spec = { command: job(1, 1), tags: ['short'] };
+      const pool = new SandboxPool(client, { max: 1, spec });
+      const madeAt: number[] = [];
+      backend.watch({ tags: ['short'] }).subscribe(({ status }) => {
+        if (status === 'running') madeAt.push(asyncScheduler.now());
+      });
+      const errors: unknown[] = [];
+      pool.state$.subscribe(({ error }) => errors.push(error));
+      during(16_000, () => void pool.close());
+      expectObservable(NEVER, '17s !').toBe('-');
+      flush();
+      // A millisecond each to end, and 1, 2, 4 and 8 seconds after it.
+      expect(madeAt).toEqual([0, 1001, 3002, 7003, 15_004]);
+      expect(errors).toContainEqual(expect.objectContaining({ code: 'ERR_SANDBOX_OVER' }));
+    });
+  });
+
+  it('makes its minimum at once again when one was of use', () => {
+    marbles(({ expectObservable, flush }) => {
+      const { pool, backend, ids } = pooled({ max: 1 });
+      backend.stop(ids()[0] ?? '').subscribe();
+      expect(ids()).toEqual([]);
+      const used = leaseOf(pool);
+      used.lease?.discard();
+      expect(ids()).toHaveLength(1);
+      backend.stop(ids()[0] ?? '').subscribe();
+      const counts: number[] = [];
+      for (const ms of [999, 1001]) during(ms, () => counts.push(ids().length));
+      expectObservable(NEVER, '2s !').toBe('-');
+      flush();
+      expect(counts).toEqual([0, 1]);
+    });
+  });
+
+  it('tells who waits that the sandbox that was made for him failed its health check', () => {
+    const sick = new Error('sick');
+    const asked: string[] = [];
+    const healthCheck = ({ id }: Sandbox): Observable<never> => {
+      asked.push(id);
+      return throwError(() => sick);
+    };
+    const { pool, ids } = pooled({ max: 1, healthCheckAfterMs: 0, healthCheck });
+    expect(leaseOf(pool).error).toMatchObject({ code: 'ERR_SANDBOX_OVER', cause: sick });
+    // One that was there, and one that was made for him.
+    expect(new Set(asked).size).toBe(2);
+    expect(ids()).toEqual([]);
+    expect(record(pool.state$).seen).toMatchObject([{ idle: 0, error: { cause: sick } }]);
+    pool.close();
+  });
+
+  it('tells who waits that the sandbox that was made for him ended while it was asked for its health', () => {
+    const { pool, backend, ids } = pooled({
+      ...{ min: 0, max: 1, healthCheckAfterMs: 0, healthCheck: () => NEVER },
+    });
+    const waiting = leaseOf(pool);
+    const [id = ''] = ids();
+    backend.stop(id).subscribe();
+    expect(waiting.error).toMatchObject({ code: 'ERR_SANDBOX_OVER', sandboxId: id });
+    pool.close();
   });
 
   it('leaves the health checks that go on when it is closed', () => {

@@ -1,13 +1,4 @@
-import {
-  BehaviorSubject,
-  defaultIfEmpty,
-  defer,
-  Observable,
-  takeLast,
-  timeout,
-  Subscription,
-  type Subscriber,
-} from 'rxjs';
+import { BehaviorSubject, Observable, Subscription, type Subscriber } from 'rxjs';
 import { CancelledError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { Settlement } from '../../process/settlement.js';
@@ -15,6 +6,7 @@ import { Turns } from '../../process/turns.js';
 import type { SandboxClient } from '../../sandbox/sandbox-client.js';
 import type { SandboxInfo } from '../../sandbox/sandbox-spec.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
+import { healthOf, type Health } from './health-check.js';
 import type { PoolPlan, SandboxPoolState } from './pool-options.js';
 import { PoolSupply, type SupplyOwner } from './pool-supply.js';
 import { SandboxLease } from './sandbox-lease.js';
@@ -22,6 +14,8 @@ import { SandboxLease } from './sandbox-lease.js';
 /** A sandbox of the pool that is ready, being asked for its health, or leased. */
 interface Member {
   readonly sandbox: Sandbox;
+  /** Somebody waited when it was made. */
+  readonly isAwaited: boolean;
   leases: number;
   /** When it was last known to be well. */
   wellAtMs: number;
@@ -98,7 +92,8 @@ export class PoolKeeper implements SupplyOwner {
   }
 
   made(sandbox: Sandbox): void {
-    const member = { sandbox, leases: 0, wellAtMs: this.#plan.scheduler.now() };
+    const isAwaited = this.#waiting.size > 0;
+    const member = { sandbox, isAwaited, leases: 0, wellAtMs: this.#plan.scheduler.now() };
     this.#members.set(sandbox.id, member);
     if (this.#isClosing) this.#discard(member);
     else this.#idle.push(member);
@@ -118,9 +113,12 @@ export class PoolKeeper implements SupplyOwner {
     if (member === undefined) return;
     const at = this.#idle.indexOf(member);
     if (at !== -1) this.#idle.splice(at, 1);
-    this.#discard(member);
     const message = `sandbox ${id} of the pool is ${status} (${reason}); it is replaced, so lease another one`;
-    member.lease?.lose(new SandboxError('ERR_SANDBOX_OVER', message, { sandboxId: id }));
+    const error = new SandboxError('ERR_SANDBOX_OVER', message, { sandboxId: id });
+    // Before it is deleted, which makes room for the next one.
+    if (member.leases === 0) this.#supply.failed(error, member.isAwaited && at === -1);
+    this.#discard(member);
+    member.lease?.lose(error);
     this.changed();
   }
 
@@ -160,7 +158,7 @@ export class PoolKeeper implements SupplyOwner {
       return;
     }
     this.#waiting.delete(waiter);
-    member.leases++;
+    if (member.leases++ === 0) this.#supply.worked();
     member.lease = new SandboxLease(member.sandbox, (isBroken) => {
       this.#returned(member, isBroken);
     });
@@ -169,34 +167,35 @@ export class PoolKeeper implements SupplyOwner {
   }
 
   #check(member: Member, healthCheck: NonNullable<PoolPlan['healthCheck']>): void {
-    const { healthCheckTimeoutMs: first, scheduler } = this.#plan;
     const check = new Subscription();
     this.#checks.add(check);
-    const checked = (isWell: boolean): void => {
-      this.#checks.delete(check);
-      // It may have ended meanwhile.
-      if (this.#members.has(member.sandbox.id)) {
-        member.wellAtMs = scheduler.now();
-        if (isWell) this.#lease(member);
-        else this.#discard(member);
-      }
-      this.changed();
-    };
-    const answer$ = defer(() => healthCheck(member.sandbox)).pipe(
-      takeLast(1),
-      defaultIfEmpty<unknown, true>(true),
-      timeout({ first, scheduler }),
-    );
     check.add(
-      answer$.subscribe({
-        next: (answer) => {
-          checked(answer !== false);
+      healthOf(member.sandbox, healthCheck, this.#plan).subscribe({
+        next: (health) => {
+          this.#checks.delete(check);
+          this.#checked(member, health);
         },
-        error: () => {
-          checked(false);
-        },
+        error: ignore,
       }),
     );
+  }
+
+  #checked(member: Member, { isWell, cause }: Health): void {
+    // It may have ended meanwhile.
+    if (this.#members.has(member.sandbox.id)) {
+      member.wellAtMs = this.#plan.scheduler.now();
+      if (isWell) this.#lease(member);
+      else this.#replace(member, cause);
+    }
+    this.changed();
+  }
+
+  #replace(member: Member, cause: unknown): void {
+    const { id: sandboxId } = member.sandbox;
+    const message = `sandbox ${sandboxId} of the pool failed its health check before anybody had it`;
+    const error = new SandboxError('ERR_SANDBOX_OVER', message, { sandboxId, cause });
+    if (member.leases === 0) this.#supply.failed(error, member.isAwaited);
+    this.#discard(member);
   }
 
   #returned(member: Member, isBroken: boolean): void {
@@ -269,6 +268,10 @@ export class PoolKeeper implements SupplyOwner {
 function isSame(a: SandboxPoolState, b: SandboxPoolState): boolean {
   const names = ['status', 'idle', 'leased', 'starting', 'deleting', 'waiting', 'error'] as const;
   return names.every((name) => a[name] === b[name]);
+}
+
+function ignore(): void {
+  // A health check that fails is an answer.
 }
 
 function closedError(): CancelledError {

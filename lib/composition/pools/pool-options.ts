@@ -25,7 +25,8 @@ export interface SandboxPoolOptions {
   readonly maxLeases?: number;
   /**
    * Asked before a sandbox is leased that has been idle for `healthCheckAfterMs`. One for which it errors, gives `false` last
-   * or takes longer than `healthCheckTimeoutMs` is replaced. Default: none; one that has ended is replaced in any case.
+   * or takes longer than `healthCheckTimeoutMs` is replaced; who waits is told the error where it was made for him. Default:
+   * none; one that has ended is replaced in any case.
    */
   readonly healthCheck?: (sandbox: Sandbox) => ObservableInput<unknown>;
   /** In milliseconds. Default 5000. */
@@ -48,7 +49,10 @@ export interface SandboxPoolState {
   readonly deleting: number;
   /** Who waits for a sandbox. */
   readonly waiting: number;
-  /** Why a sandbox could not be made or deleted the last time, until the next one could be made. */
+  /**
+   * Why a sandbox could not be made or deleted the last time, or was of no use: it ended, or failed its health check, before it
+   * was ever leased. Until the next one could be made.
+   */
   readonly error?: unknown;
 }
 

@@ -17,7 +17,7 @@ export interface SupplyOwner {
   changed(): void;
 }
 
-/** From a failure to the next attempt to make a sandbox that nobody waits for. */
+/** From a failure to the next attempt to make a sandbox that nobody waits for; twice as long after each further one. */
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
 
@@ -81,16 +81,27 @@ export class PoolSupply {
       next: (sandbox) => {
         this.creating--;
         this.error = undefined;
-        this.#pauseMs = firstPauseMs;
         this.#owner.made(sandbox);
       },
       error: (error: unknown) => {
         this.creating--;
-        this.error = error;
-        if (!this.#owner.notMade(error)) this.#rest();
+        this.failed(error, true);
         this.#owner.changed();
       },
     });
+  }
+
+  /** One could not be made, or was of no use to anybody. `isAwaited`: somebody may have waited for it. */
+  failed(error: unknown, isAwaited: boolean): void {
+    this.error = error;
+    if (!isAwaited || !this.#owner.notMade(error)) this.#rest();
+  }
+
+  /** One was of use: what failed before does not count any more. */
+  worked(): void {
+    this.#pause?.unsubscribe();
+    this.#pause = undefined;
+    this.#pauseMs = firstPauseMs;
   }
 
   /** Deletes them in the background. */
@@ -125,7 +136,8 @@ export class PoolSupply {
   }
 
   #rest(): void {
-    this.#pause?.unsubscribe();
+    // Of many that fail together, one is as good a sign as all of them.
+    if (this.#pause !== undefined) return;
     this.#pause = this.#plan.scheduler.schedule(() => {
       this.#pause = undefined;
       this.#owner.changed();
