@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { lastValueFrom, NEVER, throwError } from 'rxjs';
+import { concat, concatAll, lastValueFrom, NEVER, throwError, toArray } from 'rxjs';
 import {
   CancelledError,
   runAll,
@@ -77,6 +77,19 @@ describe('a session', () => {
     expect(session.stats).toMatchObject({ sandboxesCreated: 0, sandboxesAdopted: 2 });
     await session.close();
     expect((await client.list()).map(({ id }) => id)).toEqual([sandbox.id, other.id]);
+  });
+
+  it('adopts the others where one goes meanwhile', async () => {
+    const { client, backend } = memoryPlace();
+    const [gone, left] = [
+      await client.create({ tags: ['night'] }),
+      await client.create({ tags: ['night'] }),
+    ];
+    const session = new Session(client, { defaults: { tags: ['night'] } });
+    const list = backend.list.bind(backend);
+    backend.list = (wanted) =>
+      concat(list(wanted), backend.delete(gone.id)).pipe(toArray(), concatAll());
+    expect((await session.adopt()).map(({ id }) => id)).toEqual([left.id]);
   });
 
   it('refuses to adopt everything there is', () => {

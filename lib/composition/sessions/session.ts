@@ -9,6 +9,7 @@ import {
   toArray,
   type Observable,
 } from 'rxjs';
+import { SandboxNotFoundError } from '../../process/errors/errors.js';
 import { SandboxError } from '../../process/errors/sandbox-error.js';
 import { startOperation, type OperationRef } from '../../process/operation-ref.js';
 import { checkRecord, refuse, requireText } from '../../process/validate.js';
@@ -100,7 +101,9 @@ export class Session {
     const tagged = this.#tagged(wanted);
     if (tagged.tags.length === 0)
       refuse('tags', 'given, in the defaults of the session or here', 'none');
-    const adopted$ = this.#backend.list(tagged).pipe(mergeMap(({ id }) => this.#adopted(id)));
+    const adopted$ = this.#backend
+      .list(tagged)
+      .pipe(mergeMap(({ id }) => this.#adopted(id).pipe(catchError(unlessGone))));
     return startOperation<readonly Sandbox[]>(adopted$.pipe(toArray()));
   }
 
@@ -172,6 +175,11 @@ export class Session {
       catchError((error: unknown) => of(error)),
     );
   }
+}
+
+/** One that has gone since it was listed is not there to be adopted. */
+function unlessGone(error: unknown): Observable<never> {
+  return error instanceof SandboxNotFoundError ? EMPTY : throwError(() => error);
 }
 
 function errorOf(errors: readonly unknown[]): unknown {
