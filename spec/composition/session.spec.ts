@@ -3,7 +3,7 @@ import { concat, concatAll, lastValueFrom, NEVER, throwError, toArray } from 'rx
 import {
   CancelledError,
   runAll,
-  type SandboxClient,
+  SandboxClient,
   SandboxError,
   SandboxPool,
   SandboxValidationError,
@@ -13,6 +13,7 @@ import {
   type SessionOptions,
 } from 'sandbox-rx';
 import { exit } from 'sandbox-rx/testing';
+import { slowBackend } from './altered-backend.js';
 import { job, memoryPlace, record } from './fleet-kit.js';
 
 describe('a session', () => {
@@ -62,6 +63,16 @@ describe('a session', () => {
     expect(backend.runs.map(({ state }) => state)).not.toContain('running');
     await expect(session.client.create()).rejects.toThrow(CancelledError);
     await expect(session.get(sandbox.id)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  it('waits at its end for what is being made, and deletes it', async () => {
+    const { backend, sandbox } = memoryPlace();
+    const session = new Session(new SandboxClient(slowBackend(backend, 5)));
+    const creating = session.client.create();
+    await session.close();
+    expect(record(backend.list({})).seen).toMatchObject([{ id: sandbox.id }]);
+    // It is over by then, and not a moment later.
+    expect(record(creating.result$).end).toEqual(expect.any(CancelledError));
   });
 
   it('adopts what has its tags, and what is named', async () => {

@@ -1,4 +1,4 @@
-import { concat, defer, mergeMap, of, tap, throwError, type Observable } from 'rxjs';
+import { defer, finalize, mergeMap, of, tap, throwError, type Observable } from 'rxjs';
 import { CancelledError } from '../../process/errors/errors.js';
 import type { OutputEvent, ProcessEvent } from '../../process/process-event.js';
 import { withDefaults } from '../../process/with-defaults.js';
@@ -13,7 +13,6 @@ import type {
   SandboxBackend,
   SignalRequest,
 } from '../../sandbox/backend.js';
-import { ensureDeleted } from '../../sandbox/ensure-deleted.js';
 import type { SandboxFilter, SandboxInfo, SandboxSpec } from '../../sandbox/sandbox-spec.js';
 import type { SessionBooks } from './session-books.js';
 
@@ -43,16 +42,15 @@ export class SessionBackend implements SandboxBackend {
     return defer(() => {
       if (this.#books.isClosed) return throwError(() => closedError());
       const startedAt = performance.now();
+      this.#books.creating(1);
       return this.#backend.create(merged(this.#defaults, spec)).pipe(
         mergeMap((info) => {
-          // Made too late to be among those that closing deletes.
-          if (this.#books.isClosed)
-            return concat(
-              ensureDeleted(this.#backend, info.id),
-              throwError(() => closedError()),
-            );
           this.#books.created(info.id, performance.now() - startedAt);
-          return of(info);
+          // Closing has waited for it, and deletes it.
+          return this.#books.isClosed ? throwError(() => closedError()) : of(info);
+        }),
+        finalize(() => {
+          this.#books.creating(-1);
         }),
       );
     });

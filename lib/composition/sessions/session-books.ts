@@ -1,3 +1,5 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
+
 /** Of numbers: how many there are, their mean, the least and the greatest. */
 export interface Spread {
   readonly count: number;
@@ -45,6 +47,7 @@ export class SessionBooks {
   };
   readonly #executions: Map<string, number> = new Map();
   readonly #startupMs = new Sample();
+  readonly #creating: BehaviorSubject<number> = new BehaviorSubject(0);
 
   get stats(): SessionStats {
     const perSandbox = new Sample();
@@ -57,6 +60,16 @@ export class SessionBooks {
       ...(startupMs && { startupMs }),
       ...(executionsPerSandbox && { executionsPerSandbox }),
     };
+  }
+
+  /** How many sandboxes are being made. */
+  get creating$(): Observable<number> {
+    return this.#creating.asObservable();
+  }
+
+  /** One more is being made, or one less. */
+  creating(change: 1 | -1): void {
+    this.#creating.next(this.#creating.value + change);
   }
 
   created(id: string, startupMs: number): void {

@@ -1,6 +1,8 @@
 import {
   catchError,
+  concat,
   EMPTY,
+  first,
   from,
   mergeMap,
   of,
@@ -119,7 +121,7 @@ export class Session {
   }
 
   /**
-   * Deletes all of its sandboxes at once, and settles when nothing is left. Nothing can be made through `client` from then on.
+   * Deletes all of its sandboxes at once, and those that are being made as soon as they are; settles when nothing is left. Nothing can be made through `client` from then on.
    * Where one could not be deleted, calling it again tries that again.
    *
    * @throws the error through the operation, where a sandbox could not be deleted; where several could not, a
@@ -155,7 +157,13 @@ export class Session {
   }
 
   #deleteAll(): Observable<never> {
-    return from(this.sandboxIds).pipe(
+    const known = this.sandboxIds;
+    // Those that are being made still, when they are.
+    const late$ = this.#books.creating$.pipe(
+      first((count) => count === 0),
+      mergeMap(() => this.sandboxIds.filter((id) => !known.includes(id))),
+    );
+    return concat(known, late$).pipe(
       mergeMap((id) => this.#deleted(id)),
       toArray(),
       mergeMap((errors) => {
