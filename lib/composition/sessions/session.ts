@@ -121,8 +121,8 @@ export class Session {
   }
 
   /**
-   * Deletes all of its sandboxes at once, and those that are being made as soon as they are; settles when nothing is left. Nothing can be made through `client` from then on.
-   * Where one could not be deleted, calling it again tries that again.
+   * Deletes all of its sandboxes at once, and those that are being made as soon as they are; settles when nothing is left.
+   * Nothing can be made through `client` from then on. Where one could not be deleted, calling it again tries that again.
    *
    * @throws the error through the operation, where a sandbox could not be deleted; where several could not, a
    * {@link SandboxError} with all of their errors as its `cause`.
