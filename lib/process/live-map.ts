@@ -46,6 +46,7 @@ export class LiveMap<K, V> {
   }
 
   clear(): void {
+    this.#gone = 0;
     this.#map = new Map();
   }
 }

@@ -276,7 +276,7 @@ function renamed(name, variants) {
   return Object.fromEntries(Object.values(variants).map((variant) => [name, variant]));
 }
 
-/** Runs that end at once, after half as many. Each client has a host of its own: what one leaves to be collected costs the other nothing. */
+/** Runs that end at once. Each client has a host of its own: what one leaves to be collected costs the other nothing. */
 async function openings() {
   const names = [overGrpc, short];
   const hosts = await Promise.all(names.map(() => start('programs')));

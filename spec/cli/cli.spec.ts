@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host.js';
 import { isolationForTests } from '../support/isolation.js';
-import { awaitSize, ended, openTerminal, start, type Ended } from './program.js';
+import { awaitSize, ended, jsonLines, openTerminal, start, type Ended } from './program.js';
 
 const isolation = isolationForTests();
 
@@ -60,12 +60,7 @@ describe('sandbox-rx run', () => {
 
   it('prints one event a line with --json, in base64 where the bytes are no text', async () => {
     const { stdout, code } = await run(['sh', '-c', 'printf "\\377"; exit 3'], ['--json']);
-    expect(
-      stdout
-        .trimEnd()
-        .split('\n')
-        .map((line): unknown => JSON.parse(line)),
-    ).toEqual([
+    expect(jsonLines(stdout)).toEqual([
       { type: 'stdout', offset: 0, base64: '/w==' },
       { type: 'exit', returncode: 3 },
     ]);

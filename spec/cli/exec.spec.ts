@@ -6,7 +6,7 @@ import { processesWith, uniqueSeconds, uniqueWord } from '../backends/local/host
 import { alteredBackend } from '../support/altered-backend.js';
 import { isolationForTests } from '../support/isolation.js';
 import { useHost } from './host.js';
-import { awaitSize, ended, start } from './program.js';
+import { awaitSize, ended, jsonLines, start } from './program.js';
 
 const isolation = isolationForTests();
 const host = useHost();
@@ -73,23 +73,21 @@ describe('sandbox-rx exec', () => {
     child.stdout?.once('data', () => {
       void host.client.get(id).then((sandbox) => sandbox.files.write('go', ''));
     });
-    const events = (await ended(child)).stdout.trimEnd().split('\n');
-    const isError = (line: string): boolean => line.includes('"stderr"');
-    expect(events.filter((line) => !isError(line)).map(parsed)).toEqual([
+    const events = jsonLines((await ended(child)).stdout);
+    const isError = (event: unknown): boolean => JSON.stringify(event).includes('"stderr"');
+    expect(events.filter((event) => !isError(event))).toEqual([
       { type: 'stdout', offset: 0, text: 'a' },
       { type: 'stdout', offset: 1, text: 'éb' },
       { type: 'stdout', offset: 4, base64: 'ww==' },
       { type: 'exit', returncode: 0 },
     ]);
-    expect(events.filter(isError).map(parsed)).toEqual([
-      { type: 'stderr', offset: 0, base64: '4oI=' },
-    ]);
+    expect(events.filter(isError)).toEqual([{ type: 'stderr', offset: 0, base64: '4oI=' }]);
   });
 
   it('prints one event a line with --json', async () => {
     const script = 'printf "\\377"; exit 3';
     const { stdout, code } = await host.run('exec', '--json', await newId(), 'sh', '-c', script);
-    expect(stdout.trimEnd().split('\n').map(parsed)).toEqual([
+    expect(jsonLines(stdout)).toEqual([
       { type: 'stdout', offset: 0, base64: '/w==' },
       { type: 'exit', returncode: 3 },
     ]);
@@ -234,7 +232,3 @@ describe('sandbox-rx run and shell on a server', () => {
     expect(refused.stderr).toMatch(/--isolation and --mount are for .+ add --backend local\n$/);
   });
 });
-
-function parsed(line: string): unknown {
-  return JSON.parse(line);
-}

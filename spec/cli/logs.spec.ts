@@ -10,7 +10,7 @@ import {
 } from '../../lib/wire/generated/coreweave/sandbox/v1/sandbox.js';
 import { Remote } from '../support/remote.js';
 import { useHost } from './host.js';
-import { ended, start } from './program.js';
+import { ended, jsonLines, start } from './program.js';
 
 const host = useHost();
 
@@ -37,12 +37,7 @@ describe('sandbox-rx logs', () => {
     child.stdout?.once('data', () => void sandbox.files.write('go', ''));
     const { code, stdout } = await ended(child);
     expect(code).toBe(0);
-    expect(
-      stdout
-        .trimEnd()
-        .split('\n')
-        .map((line): unknown => JSON.parse(line)),
-    ).toEqual([
+    expect(jsonLines(stdout)).toEqual([
       { type: 'stdout', offset: 0, text: 'one\n' },
       { type: 'stdout', offset: 4, base64: 'dHdv/w==' },
     ]);
@@ -136,12 +131,7 @@ describe('sandbox-rx logs', () => {
   it('prints a character whole with --json, where nothing is missing in it', async () => {
     const url = await telling(['a\xc3', 2], ['\xa9\xe2', 4], ['\x82\xacb', 100]);
     const { stdout } = await ended(start('--url', url, 'logs', '--json', 'x'));
-    expect(
-      stdout
-        .trimEnd()
-        .split('\n')
-        .map((line): unknown => JSON.parse(line)),
-    ).toEqual([
+    expect(jsonLines(stdout)).toEqual([
       { type: 'stdout', offset: 0, text: 'a' },
       { type: 'stdout', offset: 1, text: 'é' },
       { type: 'stdout', offset: 3, base64: '4g==' },

@@ -50,6 +50,12 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   return { code, signal, stdout, stderr };
 }
 
+/** What was printed with `--json`, a value a line. */
+export function jsonLines(stdout: string): readonly unknown[] {
+  const lines = stdout.trimEnd().split('\n');
+  return lines.map((line): unknown => JSON.parse(line));
+}
+
 /** A terminal with a command on it. */
 export interface Terminal {
   write(keys: string): void;
